@@ -1,0 +1,114 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import type { Io } from '../io.ts';
+import { humanBytes, isoTime, print } from '../output.ts';
+import type { OutputOptions } from '../output.ts';
+import { defaultDataDirectory, defaultHost, defaultPort, runServerCommand } from '../server-process.ts';
+import { makeWithSecret, secretLine } from '../session.ts';
+import { addVerb, saveProfileOption } from '../verb.ts';
+
+interface DataOptions extends OutputOptions {
+  readonly data: string;
+}
+
+interface InitOptions extends DataOptions {
+  readonly instanceProfile: string;
+  readonly region?: string;
+  readonly url: string;
+  readonly saveProfile?: string;
+}
+
+/** What the server's `init` answers. */
+interface Initialised {
+  readonly dataDirectory: string;
+  readonly profile: string;
+  readonly passphraseFile: string;
+  readonly administrator: { readonly id: string; readonly secret: string };
+}
+
+/** What the server's `backup` answers. */
+interface BackedUp {
+  readonly folder: string;
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+}
+
+/** What the server's `restore` answers: the files that came from the backup, and those that were there and stayed. */
+interface Restored {
+  readonly dataDirectory: string;
+  /** When the backup was made, ms since 1970. */
+  readonly createdAt: number;
+  readonly restored: readonly string[];
+  readonly kept: readonly string[];
+}
+
+export function register(program: Command, io: Io): void {
+  const self = program.command('self').description("make, back up and restore Trialkeep's own state");
+  const running = {
+    env: io.env,
+    signal: io.signal,
+    onLog: (line: string) => void io.stderr.write(`${line}\n`),
+  };
+
+  addVerb(self, 'init', 'make a new installation: data directory, root of trust, first administrator')
+    .option('--data <directory>', 'where it shall lie; a new or an empty directory', defaultDataDirectory)
+    .addOption(
+      new Option('--instance-profile <name>', 'what the installation is for')
+        .choices(['evaluation', 'regulated'])
+        .default('evaluation'),
+    )
+    .option('--region <name>', 'region part of the names of keys')
+    .option('--url <url>', 'where it will listen, for --save-profile', `http://${defaultHost}:${defaultPort}`)
+    .addOption(saveProfileOption())
+    .action(async (options: InitOptions) => {
+      const { data, instanceProfile, region, url } = options;
+      const more = region === undefined ? [] : ['--region', region];
+      const args = ['init', '--data', data, '--profile', instanceProfile, ...more];
+      const { made, profile, failure } = await makeWithSecret(
+        io,
+        options.saveProfile,
+        async () => (await runServerCommand(args, running)) as Initialised,
+        ({ administrator }) => ({ url, credential: administrator.secret }),
+      );
+      const { id, secret } = made.administrator;
+      const shown = profile === undefined ? { id, secret } : { id, credentialProfile: profile };
+      await print(io, options, { ...made, administrator: shown }, () =>
+        [
+          `A new installation lies in ${made.dataDirectory} (profile ${made.profile}).`,
+          `Its root of trust is the passphrase in ${made.passphraseFile}.`,
+          "Without it nothing opens: keep a copy elsewhere, out of others' reach.",
+          'Administrator of the installation:',
+          secretLine(secret, profile),
+        ].join('\n'),
+      );
+      if (failure !== undefined) throw failure;
+    });
+
+  addVerb(self, 'backup <folder>', "back up Trialkeep's own state into a new or an empty folder")
+    .option('--data <directory>', 'where the installation lies', defaultDataDirectory)
+    .action(async (folder: string, options: DataOptions) => {
+      const args = ['backup', '--data', options.data, '--to', folder];
+      const made = (await runServerCommand(args, running)) as BackedUp;
+      await print(io, options, made, () => {
+        const bytes = made.files.reduce((sum, file) => sum + file.bytes, 0);
+        return `The state is backed up in ${made.folder}: ${made.files.length} files, ${humanBytes(bytes)}.`;
+      });
+    });
+
+  addVerb(self, 'restore <folder>', "restore Trialkeep's own state from a backup")
+    .option(
+      '--data <directory>',
+      'where the installation lies; its folder state must have been moved away',
+      defaultDataDirectory,
+    )
+    .action(async (folder: string, options: DataOptions) => {
+      const args = ['restore', '--data', options.data, '--from', folder];
+      const done = (await runServerCommand(args, running)) as Restored;
+      await print(io, options, done, () =>
+        [
+          `The state of ${isoTime(done.createdAt)} is restored in ${done.dataDirectory}.`,
+          ...done.restored.map((path) => `restored  ${path}`),
+          ...done.kept.map((path) => `kept      ${path}`),
+        ].join('\n'),
+      );
+    });
+}

@@ -1,0 +1,97 @@
+import { operations } from '@trialkeep/sdk/client';
+import type { Output, Operations } from '@trialkeep/sdk/client';
+import type { Command } from 'commander';
+import { CliError } from '../errors.ts';
+import { ask } from '../input.ts';
+import { readStdin, textOf } from '../io.ts';
+import type { Io } from '../io.ts';
+import { isoTime, print, table } from '../output.ts';
+import { connect } from '../session.ts';
+import type { SessionOptions } from '../session.ts';
+import { addServerVerb } from '../verb.ts';
+
+type Subject = Output<Operations['subjects.create']>;
+
+interface StudyOptions extends SessionOptions {
+  readonly study: string;
+}
+
+/** Longest list of numbers that is read, bytes. */
+const maxListBytes = 16 * 1024 * 1024;
+const { pattern, maxLength } = operations['subjects.create'].input.properties.number as unknown as {
+  pattern: string;
+  maxLength: number;
+};
+const numberPattern = new RegExp(pattern, 'u');
+
+export function register(program: Command, io: Io): void {
+  const subject = program.command('subject').description('subjects of a study, by alias');
+
+  addServerVerb(subject, 'create', operations['subjects.create'].summary)
+    .requiredOption('--study <id>', 'the study that they take part in')
+    .addHelpText(
+      'after',
+      "\nThe sites' subject numbers are read from standard input, one a line, never from the command line, where\n" +
+        'others could see them. Aliases are printed in the order of the lines.',
+    )
+    .action(async (options: StudyOptions) => {
+      const { client } = await connect(io, options);
+      const numbers = await readNumbers(io);
+      const subjects: Subject[] = [];
+      let failure: unknown;
+      try {
+        for (const number of numbers) {
+          subjects.push(await client.call('subjects.create', { study: options.study, number }));
+        }
+      } catch (error) {
+        failure = error;
+      }
+      // The aliases of those that were made are printed even if a later one failed: nobody could match them otherwise.
+      if (failure === undefined || subjects.length > 0) {
+        await print(io, options, { subjects }, () =>
+          table(
+            ['line', 'alias'],
+            subjects.map(({ alias }, index) => [index + 1, alias]),
+          ),
+        );
+      }
+      if (failure !== undefined) throw failure;
+    });
+
+  addServerVerb(subject, 'list', operations['subjects.list'].summary)
+    .requiredOption('--study <id>', 'the study that they take part in')
+    .action(async (options: StudyOptions) => {
+      const { client } = await connect(io, options);
+      const subjects: Subject[] = [];
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const input = { study: options.study, ...(cursor !== undefined && { cursor }) };
+        const page = await client.call('subjects.list', input);
+        subjects.push(...page.subjects);
+        cursor = page.next;
+      }
+      await print(io, options, { subjects }, () =>
+        table(
+          ['alias', 'registered'],
+          subjects.map(({ alias, createdAt }) => [alias, isoTime(createdAt)]),
+        ),
+      );
+    });
+}
+
+/** The numbers, all checked before the first is sent. Errors name the line, never what stands there. */
+async function readNumbers(io: Io): Promise<string[]> {
+  const text =
+    io.stdin.isTTY === true ? await ask(io, 'Subject number: ') : textOf(await readStdin(io, maxListBytes));
+  const numbers = text.split(/\r?\n/);
+  if (numbers.at(-1) === '') numbers.pop();
+  if (numbers.length === 0) throw new CliError('cli.input_empty');
+  const bad = numbers.findIndex((number) => number.length > maxLength || !numberPattern.test(number));
+  if (bad >= 0) {
+    const detail = `line ${bad + 1} is empty, over-long, or has a control character`;
+    throw new CliError('cli.input_invalid', {
+      detail,
+      fix: 'Write one subject number of 1 to 64 characters a line.',
+    });
+  }
+  return numbers;
+}

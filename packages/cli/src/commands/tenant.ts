@@ -1,0 +1,56 @@
+import { operations } from '@trialkeep/sdk/client';
+import type { Command } from 'commander';
+import type { Io } from '../io.ts';
+import { list, print, table } from '../output.ts';
+import { connect, makeWithSecret, secretLine } from '../session.ts';
+import type { SessionOptions } from '../session.ts';
+import { addServerVerb, saveProfileOption } from '../verb.ts';
+
+interface CreateOptions extends SessionOptions {
+  readonly saveProfile?: string;
+}
+
+export function register(program: Command, io: Io): void {
+  const tenant = program.command('tenant').description('tenants of the installation');
+
+  addServerVerb(tenant, 'create <name>', operations['tenants.create'].summary)
+    .addOption(saveProfileOption())
+    .action(async (name: string, options: CreateOptions) => {
+      const { client, url } = await connect(io, options);
+      const { made, profile, failure } = await makeWithSecret(
+        io,
+        options.saveProfile,
+        () => client.call('tenants.create', { name }),
+        ({ custodian }) => ({ url, credential: custodian.secret }),
+      );
+      const { id, secret } = made.custodian;
+      const custodian = profile === undefined ? { id, secret } : { id, credentialProfile: profile };
+      await print(io, options, { tenant: made.tenant, custodian }, () =>
+        [
+          `Tenant ${made.tenant.name} is made.`,
+          list(detailsOf(made.tenant)),
+          `Its first custodian is ${id}.`,
+          secretLine(secret, profile),
+        ].join('\n'),
+      );
+      if (failure !== undefined) throw failure;
+    });
+
+  addServerVerb(tenant, 'list', operations['tenants.list'].summary).action(
+    async (options: SessionOptions) => {
+      const { client } = await connect(io, options);
+      const answer = await client.call('tenants.list', {});
+      await print(io, options, answer, () =>
+        table(
+          ['id', 'account', 'name', 'ledger'],
+          answer.tenants.map(({ id, account, name, origin }) => [id, account, name, origin]),
+        ),
+      );
+    },
+  );
+}
+
+function detailsOf(tenant: { id: string; account: string; origin: string; verifierKey: string }) {
+  const { id, account, origin, verifierKey } = tenant;
+  return { id, account, ledger: origin, 'verifier key': verifierKey };
+}

@@ -1,0 +1,157 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { SealError } from '@trialkeep/sdk/seal';
+import { CliError } from './errors.ts';
+import type { Io } from './io.ts';
+import { errorLines, print, printable, reportable } from './output.ts';
+import type { OutputOptions } from './output.ts';
+import { startProgress } from './progress.ts';
+
+/** What a sealed file's name ends with, unless its user chooses a name. */
+export const sealedSuffix = '.sealed';
+
+/** How many files are worked on at a time: enough to hide the server's answers and the disk's flushes. */
+const concurrentJobs = 4;
+
+export interface FileJob {
+  readonly source: string;
+  readonly target: string;
+}
+
+export interface TargetChoice {
+  /** The target of a single file. */
+  readonly out?: string;
+  /** The folder of the targets. */
+  readonly outDir?: string;
+}
+
+/**
+ * Where each file goes: `out`, or the name that `nameOf` gives, in `outDir` or beside the source.
+ *
+ * @throws CliError `cli.usage` where two files would have one target, or `out` is to hold several
+ */
+export function planJobs(
+  sources: readonly string[],
+  { out, outDir }: TargetChoice,
+  nameOf: (source: string) => string,
+): FileJob[] {
+  if (out !== undefined && (outDir !== undefined || sources.length > 1)) {
+    throw new CliError('cli.usage', {
+      detail: '--out is for one file; name a folder with --out-dir',
+      fix: 'Use --out-dir.',
+    });
+  }
+  const jobs = sources.map((source) => {
+    if (out !== undefined) return { source, target: out };
+    const name = nameOf(source);
+    return { source, target: outDir === undefined ? name : join(outDir, basename(name)) };
+  });
+  const targets = new Set<string>();
+  for (const { target } of jobs) {
+    if (targets.has(resolve(target))) {
+      throw new CliError('cli.usage', {
+        detail: `two files would become ${target}`,
+        fix: 'Run the command for each folder.',
+      });
+    }
+    targets.add(resolve(target));
+  }
+  return jobs;
+}
+
+/** How many bytes of the source are done. */
+type OnProgress = (done: number) => void;
+
+interface Outcomes<Result> {
+  readonly files: (FileJob & Result)[];
+  readonly failed: { readonly job: FileJob; readonly cause: unknown }[];
+  /** A failure that ended the work, since the next file would share it. */
+  readonly fatal: unknown;
+}
+
+/**
+ * Works through the files, several at a time, and prints what became of each. A file that fails does not stop the others; what
+ * the server refuses, it refuses for all, and that ends the work.
+ *
+ * @throws the error of a single file; CliError `cli.some_failed` for some of several
+ */
+export async function runJobs<Result extends object>(
+  io: Io,
+  options: OutputOptions & TargetChoice,
+  verb: { readonly label: string; readonly done: string },
+  jobs: readonly FileJob[],
+  work: (job: FileJob, onProgress: OnProgress) => Promise<Result>,
+): Promise<void> {
+  if (options.outDir !== undefined) await makeFolder(options.outDir);
+  const progress = await startProgress(io, options, verb.label, 'bytes');
+  let outcomes: Outcomes<Result>;
+  try {
+    outcomes = await workThrough(jobs, progress.update, work);
+  } finally {
+    progress.stop();
+  }
+  const { files, failed, fatal } = outcomes;
+  if (jobs.length === 1 && files.length === 0) throw fatal ?? failed[0]?.cause;
+  const failures = failed.map(({ job, cause }) => ({ ...job, error: reportable(cause) }));
+  await print(io, options, { files, failed: failures }, () =>
+    [
+      ...files.map(({ source, target }) => printable(`${source} → ${target}`)),
+      `${files.length} of ${jobs.length} files ${verb.done}.`,
+    ].join('\n'),
+  );
+  if (options.json !== true) for (const { error } of failures) io.stderr.write(errorLines(error));
+  if (fatal !== undefined) throw fatal;
+  if (failed.length > 0)
+    throw new CliError('cli.some_failed', { detail: `${failed.length} of ${jobs.length}` });
+}
+
+async function workThrough<Result extends object>(
+  jobs: readonly FileJob[],
+  onBytes: (done: number, total: number) => void,
+  work: (job: FileJob, onProgress: OnProgress) => Promise<Result>,
+): Promise<Outcomes<Result>> {
+  const sizes = await Promise.all(jobs.map(({ source }) => sizeOf(source)));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let doneBytes = 0;
+  const files: (FileJob & Result)[] = [];
+  const failed: Outcomes<Result>['failed'][number][] = [];
+  let fatal: unknown;
+  // The workers share one iterator: each takes the next file.
+  const waiting = jobs.entries();
+  const takeNext = async (): Promise<void> => {
+    for (const [index, job] of waiting) {
+      if (fatal !== undefined) return;
+      let ofThis = 0;
+      try {
+        const result = await work(job, (done) => {
+          doneBytes += done - ofThis;
+          ofThis = done;
+          onBytes(doneBytes, total);
+        });
+        files[index] = { ...job, ...result };
+      } catch (cause) {
+        if (cause instanceof SealError) failed[index] = { job, cause };
+        else fatal ??= cause;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrentJobs }, takeNext));
+  // In the order of the jobs, without the gaps.
+  return { files: Object.values(files), failed: Object.values(failed), fatal };
+}
+
+/** The size of a file for the progress bar; one that cannot be read fails later, with its own error. */
+async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new SealError('seal.target_unwritable', path, { cause });
+  }
+}

@@ -1,0 +1,91 @@
+import { Command, CommanderError } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { CliError } from './errors.ts';
+import { Exit } from './io.ts';
+import type { Io } from './io.ts';
+import { exitStatusOf, printError } from './output.ts';
+
+/** Adds a noun's or a verb's commands to the program. */
+type Register = (program: Command, io: Io) => void;
+
+/** The first words of the command line. What they stand for is loaded when it is named, so that every verb starts fast. */
+const words: Record<string, { summary: string; load: () => Promise<{ register: Register }> }> = {
+  start: {
+    summary: 'start Trialkeep and run the main job once, on a sample study or a folder',
+    load: () => import('./commands/start.ts'),
+  },
+  server: { summary: 'run the server', load: () => import('./commands/server.ts') },
+  self: {
+    summary: "make, back up and restore Trialkeep's own state",
+    load: () => import('./commands/self.ts'),
+  },
+  tenant: { summary: 'tenants of the installation', load: () => import('./commands/tenant.ts') },
+  study: { summary: 'studies of the tenant', load: () => import('./commands/study.ts') },
+  system: { summary: 'connected systems and their credentials', load: () => import('./commands/system.ts') },
+  subject: { summary: 'subjects of a study, by alias', load: () => import('./commands/subject.ts') },
+  key: { summary: 'keys: create, rotate, suspend, revoke', load: () => import('./commands/key.ts') },
+  encrypt: { summary: 'encrypt up to 64 KiB on the server', load: () => import('./commands/encrypt.ts') },
+  decrypt: { summary: 'decrypt what encrypt made', load: () => import('./commands/decrypt.ts') },
+  seal: { summary: 'seal files of any size on this machine', load: () => import('./commands/seal.ts') },
+  open: { summary: 'open sealed files', load: () => import('./commands/open.ts') },
+  ledger: { summary: 'ask and export the ledger', load: () => import('./commands/ledger.ts') },
+  verify: { summary: 'verify an exported ledger, offline', load: () => import('./commands/verify.ts') },
+};
+
+/**
+ * Runs one command line.
+ *
+ * @param argv the words behind the program's name
+ * @returns the exit status: 0 done, 1 failed, 2 not a command line of this program, 128 and more interrupted
+ */
+export async function run(argv: readonly string[], io: Io): Promise<number> {
+  const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');
+  try {
+    const program = await build(argv, io);
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof Exit) return error.status;
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    // The help has been shown in place of an error.
+    if (error instanceof CommanderError && error.code === 'commander.help') return 2;
+    const failure: unknown =
+      error instanceof CommanderError ? usageError(error, argv) : (interruption(io) ?? error);
+    printError(io, json ? { json } : {}, failure);
+    return exitStatusOf(failure);
+  }
+}
+
+/** Why the command was interrupted, if it was; what its parts make of that is no news. */
+function interruption(io: Io): unknown {
+  return io.signal.aborted ? io.signal.reason : undefined;
+}
+
+async function build(argv: readonly string[], io: Io): Promise<Command> {
+  const program = new Command('trialkeep')
+    .description('Keeps the data of clinical trials: keys, encryption, ledger and backup.')
+    .version(manifest.version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      // Errors are said once, in the form of all others.
+      outputError: () => undefined,
+    });
+  for (const [word, { summary, load }] of Object.entries(words)) {
+    // `trialkeep help key` names the word second.
+    if (argv.slice(0, 2).includes(word)) (await load()).register(program, io);
+    else program.command(word).description(summary);
+  }
+  return program;
+}
+
+/** What commander says about a command line, as an error of ours. Values are not repeated: one may be a secret, or a name. */
+function usageError(error: CommanderError, [word = '']: readonly string[]): CliError {
+  const detail = error.message
+    .replace(/^error: /, '')
+    .replace(/('-[^'=]*=)[^']*'/, "$1…'")
+    .replace(/(too many arguments.* but got \d+): .*$/s, '$1');
+  const command = Object.hasOwn(words, word) ? `trialkeep ${word}` : 'trialkeep';
+  return new CliError('cli.usage', { detail, fix: `See the form with ${command} --help.` });
+}

@@ -1,0 +1,189 @@
+/** What a client needs to act on an error: the HTTP status, one sentence, and the fix. */
+export interface ErrorDefinition {
+  readonly status: number;
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** Every error that the API gives. Codes are stable; sentences may improve. */
+export const errors = {
+  'request.invalid': {
+    status: 400,
+    message: 'The request does not have the form that the operation takes.',
+    fix: 'Correct the field that is named; the OpenAPI document at /openapi.json gives its form.',
+  },
+  'request.too_large': {
+    status: 413,
+    message: 'The request is larger than the server accepts.',
+    fix: 'Send at most 64 KiB of plaintext; seal larger data with the SDK or `trialkeep seal`.',
+  },
+  'request.unknown_operation': {
+    status: 404,
+    message: 'There is no such operation.',
+    fix: 'Check the method and the path against the OpenAPI document at /openapi.json.',
+  },
+  'auth.required': {
+    status: 401,
+    message: 'The request carries no credential that this server knows.',
+    fix: 'Send the credential as `Authorization: Bearer …`; ask the custodian for a new one if it is lost.',
+  },
+  'auth.revoked': {
+    status: 401,
+    message: 'The credential has been revoked.',
+    fix: 'Ask the custodian why, and for a new credential.',
+  },
+  'auth.expired': {
+    status: 401,
+    message: 'The credential has expired.',
+    fix: 'Ask the custodian for a new credential.',
+  },
+  'access.denied': {
+    status: 403,
+    message: 'No role of this credential grants the operation.',
+    fix: 'Use a credential with the role that grants it, or ask the custodian.',
+  },
+  'tenant.exists': {
+    status: 409,
+    message: 'A tenant of that name exists.',
+    fix: 'Choose another name.',
+  },
+  'study.exists': {
+    status: 409,
+    message: 'A study with that protocol number exists.',
+    fix: 'Use the existing study, or correct the protocol number.',
+  },
+  'study.unknown': {
+    status: 404,
+    message: 'The tenant has no such study.',
+    fix: 'List the studies and use the id of one.',
+  },
+  'system.exists': {
+    status: 409,
+    message: 'A system of that name exists.',
+    fix: 'Use the existing system, or choose another name.',
+  },
+  'system.unknown': {
+    status: 404,
+    message: 'The tenant has no such system.',
+    fix: 'List the systems and use the id of one.',
+  },
+  'subject.unknown': {
+    status: 404,
+    message: 'The study has no subject with that alias.',
+    fix: 'Create the subject in the study, or correct the alias.',
+  },
+  'credential.unknown': {
+    status: 404,
+    message: 'The tenant has no such credential.',
+    fix: 'List the credentials and use the id of one.',
+  },
+  'credential.scope': {
+    status: 400,
+    message: 'The role and the keys of the credential do not fit together.',
+    fix: 'A service needs a system and at least one key of it; other roles take neither.',
+  },
+  'key.unknown': {
+    status: 404,
+    message: 'There is no such key for this credential.',
+    fix: 'Check the key id; a service sees only the keys that its credential names.',
+  },
+  'key.foreign_system': {
+    status: 400,
+    message: "The key belongs to another system than the credential's.",
+    fix: "Name only keys of the credential's own system.",
+  },
+  'key.unusable': {
+    status: 409,
+    message: 'The state or the dates of the key do not permit this use.',
+    fix: 'Look at the key with `trialkeep key show`; the custodian can resume or replace it.',
+  },
+  'key.revoked': {
+    status: 409,
+    message: 'The key has been revoked.',
+    fix: 'Use another key; what this one protected is read with a data-recovery credential and a reason.',
+  },
+  'key.transition_undefined': {
+    status: 409,
+    message: 'The key cannot go from its present state to the one asked for.',
+    fix: 'See the table of key states in docs/key-states.md.',
+  },
+  'reason.required': {
+    status: 400,
+    message: 'This use needs a reason.',
+    fix: 'Repeat the request with a reason; it goes on the record.',
+  },
+  'date.past': {
+    status: 400,
+    message: 'The date lies in the past.',
+    fix: 'Give a date after now, in milliseconds since 1970 (UTC).',
+  },
+  'date.order': {
+    status: 400,
+    message: 'The expiry date lies before the activation date.',
+    fix: 'Give an expiry date after the activation date.',
+  },
+  'context.invalid': {
+    status: 400,
+    message: 'The encryption context has a name or a value that is not allowed.',
+    fix: 'study takes a study id, subject an alias (with its study), class and purpose short lower-case words.',
+  },
+  'ciphertext.invalid': {
+    status: 400,
+    message: 'The ciphertext does not open: it was altered, or made under another key or context.',
+    fix: 'Give the ciphertext, the key and the context exactly as they were when it was made.',
+  },
+  'entry.unknown': {
+    status: 404,
+    message: 'The ledger has no entry with that id.',
+    fix: 'Take the id from an entry of this ledger.',
+  },
+  'payload.withheld': {
+    status: 410,
+    message: 'The payload of this entry is missing although nothing records its erasure.',
+    fix: 'Report it to the security officer: somebody removed it from the database.',
+  },
+  'tile.unknown': {
+    status: 404,
+    message: 'The log has no such tile yet.',
+    fix: 'Fetch a checkpoint first and ask only for tiles that its size requires.',
+  },
+  'server.busy': {
+    status: 503,
+    message: 'The server has more requests waiting than it takes.',
+    fix: 'Try again after a moment; nothing was done.',
+  },
+  'server.in_recovery': {
+    status: 503,
+    message:
+      'The server is in recovery: its database is older than, or differs from, a checkpoint kept outside it.',
+    fix: 'Restore a backup that is at least as new as the anchor says, and start again.',
+  },
+  'server.storage_full': {
+    status: 507,
+    message: 'There is no space left to record the operation, so it was not done.',
+    fix: 'Free space on the disk of the data directory; revocation and suspension still work.',
+  },
+  'server.storage_failed': {
+    status: 503,
+    message: 'The operation could not be recorded, so its result was discarded.',
+    fix: 'See the server log; try again when the database works.',
+  },
+  'server.internal': {
+    status: 500,
+    message: 'Something unexpected happened; nothing was released.',
+    fix: 'See the server log under the request id, and report it.',
+  },
+} as const satisfies Record<string, ErrorDefinition>;
+export type ErrorCode = keyof typeof errors;
+
+/** What the body of an unsuccessful answer holds. */
+export interface ErrorBody {
+  readonly error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly fix: string;
+    /** The input that is wrong, as a JSON pointer. */
+    readonly field?: string;
+    readonly requestId: string;
+  };
+}

@@ -1,0 +1,60 @@
+import type { Static, TObject, TSchema } from 'typebox';
+import type { ErrorCode } from './errors.ts';
+import type { Permission } from './roles.ts';
+
+/**
+ * One thing that Trialkeep does, defined once: routing, OpenAPI, the SDK's types, the permission matrix, the
+ * audit vocabulary and the traceability matrix all derive from it.
+ */
+export interface Operation<In extends TObject = TObject, Out extends TSchema = TSchema> {
+  /** Stable name, `noun.verb`; also the ledger's word for it. */
+  readonly id: string;
+  readonly summary: string;
+  readonly method: 'GET' | 'POST';
+  /** Path with `{field}` for the inputs that travel in it; `{field*}` takes the rest of the path. */
+  readonly path: string;
+  /** All inputs, wherever they travel: path fields, then the query (GET) or the JSON body (POST). Closed. */
+  readonly input: In;
+  readonly output: Out;
+  /** What the answer's body is; `json` unless a published format says otherwise. */
+  readonly produces?: 'json' | 'text' | 'bytes';
+  /** `public` needs no credential; everything else is denied unless a role grants the permission (URS-019). */
+  readonly permission: Permission | 'public';
+  /**
+   * `change` commits rows and its ledger entry in one transaction; `use` changes no rows and shares a group commit;
+   * `read` is as `use`, for questions. Design section 4.
+   */
+  readonly effect: 'change' | 'use' | 'read';
+  /** Must succeed on a full disk too: space is reserved for what takes rights away. */
+  readonly urgent?: boolean;
+  /** `entry`: every call, refused or not, is a ledger entry. `access-log`: only the server's own log. */
+  readonly record: 'entry' | 'access-log';
+  /** Inputs that the entry's encrypted payload carries. Plaintext, ciphertext and secrets never do. */
+  readonly recorded: readonly (keyof In['properties'] & string)[];
+  readonly reason: 'none' | 'optional' | 'required';
+  /** What it can answer beside the errors that every operation can give. */
+  readonly errors: readonly ErrorCode[];
+  /** The user requirements it serves. */
+  readonly requirements: readonly string[];
+}
+
+/** What a caller hands to an operation. */
+export type Input<O extends Operation> = Static<O['input']>;
+/** What the operation answers. */
+export type Output<O extends Operation> = O['produces'] extends 'bytes'
+  ? Uint8Array
+  : O['produces'] extends 'text'
+    ? string
+    : Static<O['output']>;
+
+/** Keeps the literal types of a definition, so that `Input` and `Output` can be derived from it. */
+export function define<const O extends Operation>(operation: O): O {
+  return operation;
+}
+
+/** Where each input of an operation travels. */
+export function inputPlaces(operation: Operation): { path: string[]; query: string[]; body: string[] } {
+  const path = [...operation.path.matchAll(/\{(\w+)\*?\}/g)].map((match) => match[1] as string);
+  const rest = Object.keys(operation.input.properties).filter((name) => !path.includes(name));
+  return operation.method === 'GET' ? { path, query: rest, body: [] } : { path, query: [], body: rest };
+}

@@ -1,0 +1,14 @@
+import { instanceOperations } from './instance.ts';
+import { keyOperations } from './keys.ts';
+import { ledgerOperations } from './ledger.ts';
+import { systemOperations } from './systems.ts';
+
+/** Every operation of Trialkeep, by id. */
+export const operations = {
+  ...instanceOperations,
+  ...systemOperations,
+  ...keyOperations,
+  ...ledgerOperations,
+} as const;
+export type Operations = typeof operations;
+export type OperationId = keyof Operations;

@@ -1,0 +1,56 @@
+/**
+ * Roles and what they grant. Deny by default: a permission that no role of the caller lists is refused (URS-019).
+ * No role holds key administration together with decryption (URS-020).
+ */
+export const permissions = [
+  'tenants:manage',
+  'tenants:read',
+  'studies:manage',
+  'studies:read',
+  'systems:manage',
+  'systems:read',
+  'subjects:manage',
+  'subjects:read',
+  'credentials:manage',
+  'credentials:read',
+  'keys:manage',
+  'keys:read',
+  'keys:protect',
+  'keys:process',
+  'ledger:read',
+] as const;
+export type Permission = (typeof permissions)[number];
+
+export const roles = {
+  /** Makes tenants; sees none of their keys, data or ledgers. Belongs to the instance. */
+  'instance-administrator': ['tenants:manage', 'tenants:read'],
+  /** Key custodian of one tenant: systems, keys and credentials; never plaintext. */
+  custodian: [
+    'studies:manage',
+    'studies:read',
+    'systems:manage',
+    'systems:read',
+    'subjects:manage',
+    'subjects:read',
+    'credentials:manage',
+    'credentials:read',
+    'keys:manage',
+    'keys:read',
+    'ledger:read',
+  ],
+  /** A connected system: protects and processes with the keys that its credential names, and no others (URS-012). */
+  service: ['subjects:manage', 'subjects:read', 'studies:read', 'keys:protect', 'keys:process'],
+  /** Reads what revoked and compromised keys protected, each time with a reason; never protects. */
+  'data-recovery': ['keys:read', 'keys:process', 'ledger:read'],
+  /** Reads the ledger and the inventory. */
+  auditor: ['studies:read', 'systems:read', 'subjects:read', 'credentials:read', 'keys:read', 'ledger:read'],
+} as const satisfies Record<string, readonly Permission[]>;
+export type Role = keyof typeof roles;
+
+/** The roles that a custodian can give to a credential of the tenant. */
+export const issuableRoles = [
+  'service',
+  'data-recovery',
+  'auditor',
+  'custodian',
+] as const satisfies readonly Role[];

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import { requireBytes } from './checks.ts';
+import { openCompact, compactKeyVersionId, sealCompact, type CompactKey } from './compact.ts';
+import type { EncryptionContext } from './context.ts';
+import { CryptoError } from './errors.ts';
+
+/** Bytes of a data key: it is the input of every sealed message. */
+export const dataKeyBytes = 32;
+
+const bareType = 1;
+const innerType = 2;
+
+/** A fresh random data key, owned by the caller, who zeroes it (`fill(0)`) once it is no longer needed. */
+export function generateDataKey(): Buffer {
+  return randomBytes(dataKeyBytes);
+}
+
+/**
+ * Seals a data key under a system's key and, where the context names a study or subject, within that under
+ * the study's or subject's key: losing either key suffices to forget (docs/formats/compact.md, "Data keys").
+ *
+ * @param o.dataKey 32 bytes; stays the caller's, who zeroes it
+ * @returns 131 bytes, or 230 with an inner key
+ * @throws CryptoError `crypto.context_invalid`, `crypto.key_unsuitable`, `crypto.argument_invalid`
+ */
+export function sealDataKey(o: {
+  readonly dataKey: Uint8Array;
+  readonly outer: CompactKey;
+  readonly inner?: CompactKey | undefined;
+  readonly context: EncryptionContext;
+}): Buffer {
+  requireBytes(o.dataKey, dataKeyBytes, 'dataKey');
+  const bare = typed(bareType, o.dataKey);
+  try {
+    const content =
+      o.inner === undefined
+        ? bare
+        : typed(innerType, sealCompact({ ...o.inner, context: o.context, plaintext: bare }));
+    return sealCompact({ ...o.outer, context: o.context, plaintext: content });
+  } finally {
+    bare.fill(0);
+  }
+}
+
+/** What one layer holds: the data key, or a further layer under the key version that it names. */
+export type DataKeyLayer =
+  | { readonly dataKey: Buffer; readonly inner?: never }
+  | { readonly dataKey?: never; readonly inner: Buffer; readonly innerKeyVersionId: Buffer };
+
+/**
+ * Opens one layer. A caller that has to fetch the inner key opens the outer layer, fetches the key version
+ * that `innerKeyVersionId` names (authenticated by then), and opens `inner` with it.
+ *
+ * @returns the data key, owned by the caller, who zeroes it; or the inner ciphertext
+ * @throws CryptoError as `openCompact`; `crypto.ciphertext_invalid` for content of no known type
+ */
+export function openDataKeyLayer(o: {
+  readonly ciphertext: Uint8Array;
+  readonly key: Omit<CompactKey, 'keyVersionId'>;
+  readonly context: EncryptionContext;
+}): DataKeyLayer {
+  const content = openCompact({ ...o.key, context: o.context, ciphertext: o.ciphertext });
+  const value = content.subarray(1);
+  if (content[0] === bareType && value.length === dataKeyBytes) return { dataKey: value };
+  if (content[0] === innerType) return { inner: value, innerKeyVersionId: compactKeyVersionId(value) };
+  content.fill(0);
+  throw new CryptoError('crypto.ciphertext_invalid');
+}
+
+/**
+ * Opens what `sealDataKey` made. The layers must be exactly those that the caller expects: with `inner`
+ * given, a data key that is sealed under the outer key alone is refused, since destroying the inner key would
+ * not forget it.
+ *
+ * @param o.inner the study's or subject's key, or how to find it by the version that the ciphertext names
+ * @returns the data key, 32 bytes, owned by the caller, who zeroes it
+ * @throws CryptoError as `openCompact`; `crypto.inner_key_missing`, `crypto.inner_key_unexpected`
+ */
+export function openDataKey(o: {
+  readonly ciphertext: Uint8Array;
+  readonly outer: Omit<CompactKey, 'keyVersionId'>;
+  readonly inner?:
+    | Omit<CompactKey, 'keyVersionId'>
+    | ((keyVersionId: Uint8Array) => Omit<CompactKey, 'keyVersionId'>)
+    | undefined;
+  readonly context: EncryptionContext;
+}): Buffer {
+  const layer = openDataKeyLayer({ ciphertext: o.ciphertext, key: o.outer, context: o.context });
+  if (layer.dataKey !== undefined) {
+    if (o.inner === undefined) return layer.dataKey;
+    layer.dataKey.fill(0);
+    throw new CryptoError('crypto.inner_key_unexpected');
+  }
+  if (o.inner === undefined) throw new CryptoError('crypto.inner_key_missing');
+  const key = typeof o.inner === 'function' ? o.inner(layer.innerKeyVersionId) : o.inner;
+  const innermost = openDataKeyLayer({ ciphertext: layer.inner, key, context: o.context });
+  if (innermost.dataKey === undefined) throw new CryptoError('crypto.ciphertext_invalid');
+  return innermost.dataKey;
+}
+
+function typed(type: number, value: Uint8Array): Buffer {
+  const content = Buffer.alloc(1 + value.length);
+  content[0] = type;
+  content.set(value, 1);
+  return content;
+}

@@ -1,0 +1,125 @@
+/** What a human is told: one sentence saying what is wrong, and one saying what to do. */
+type ErrorText = Readonly<{ message: string; fix: string }>;
+
+/**
+ * Every error of this package. The codes are stable: callers branch on them.
+ * `crypto.ciphertext_invalid` stands for a wrong key, a wrong context and altered bytes alike, because
+ * telling them apart would tell an attacker which guess was right.
+ */
+export const cryptoErrors = {
+  'crypto.argument_invalid': {
+    message: 'An argument does not have the required type or length.',
+    fix: 'Pass the argument in the form that its documentation gives.',
+  },
+  'crypto.algorithm_unknown': {
+    message: 'The algorithm is not in the registry.',
+    fix: 'Use one of the algorithms that the registry lists.',
+  },
+  'crypto.key_unsuitable': {
+    message: 'The key is not of the algorithm or size that this operation needs.',
+    fix: 'Pass a key that was generated for this purpose.',
+  },
+  'crypto.context_invalid': {
+    message: 'The encryption context is not a set of unique, non-empty UTF-8 names with UTF-8 values.',
+    fix: 'Use well-formed text, no empty or reserved names, and at most 8,192 bytes in all.',
+  },
+  'crypto.context_mismatch': {
+    message: 'The message does not carry the encryption context that was required.',
+    fix: 'Check that this is the message you meant to open; its context is readable in its header.',
+  },
+  'crypto.plaintext_too_long': {
+    message: 'The plaintext is longer than the compact form holds.',
+    fix: 'Seal plaintexts of more than 65,536 bytes as a message.',
+  },
+  'crypto.version_unknown': {
+    message: 'The format version is unknown.',
+    fix: 'Check that these bytes are of the expected format; if they are, use a newer release.',
+  },
+  'crypto.suite_unknown': {
+    message: 'The algorithm suite is unknown or not approved.',
+    fix: 'Seal the data again under an approved suite, with the software that made it.',
+  },
+  'crypto.ciphertext_invalid': {
+    message:
+      'The ciphertext does not open: it was altered, or key or context are not those it was made with.',
+    fix: 'Check key, tenant and encryption context; if they are right, restore the ciphertext from a backup.',
+  },
+  'crypto.ciphertext_malformed': {
+    message: 'The bytes are not a ciphertext of the expected form.',
+    fix: 'Check that the whole ciphertext, and nothing else, was passed.',
+  },
+  'crypto.ciphertext_truncated': {
+    message: 'The ciphertext ends too early.',
+    fix: 'Check that the whole ciphertext was stored and passed.',
+  },
+  'crypto.wrapped_key_invalid': {
+    message:
+      'The wrapped key does not open: it was altered, moved from another place, or wrapped under another key.',
+    fix: 'Check the root of trust; if it is right, restore the key store from a backup.',
+  },
+  'crypto.wrapped_key_malformed': {
+    message: 'The bytes are not a wrapped key.',
+    fix: 'Restore the key store from a backup.',
+  },
+  'crypto.inner_key_missing': {
+    message: 'The data key is also sealed under the key of a study or subject, and none was given.',
+    fix: 'Pass the key of the study or subject that the encryption context names.',
+  },
+  'crypto.inner_key_unexpected': {
+    message: 'The data key is not sealed under the key of a study or subject, though one was given.',
+    fix: 'Check that this is the data key that belongs to the encryption context.',
+  },
+  'crypto.message_malformed': {
+    message: 'The bytes are not a sealed message of the supported form.',
+    fix: 'Check that the whole file or stream, from its first byte, was passed.',
+  },
+  'crypto.message_truncated': {
+    message: 'The sealed message ends before its final frame.',
+    fix: 'Discard what was opened, and fetch the whole message again.',
+  },
+  'crypto.message_trailing_data': {
+    message: 'Bytes follow the final frame of the sealed message.',
+    fix: 'Discard what was opened; pass one message only, without anything after it.',
+  },
+  'crypto.message_frame_misplaced': {
+    message: 'A frame of the sealed message is missing, repeated or out of order.',
+    fix: 'Discard what was opened, and restore the message from a backup.',
+  },
+  'crypto.message_too_long': {
+    message: 'The plaintext needs more frames than a message can hold.',
+    fix: 'Use longer frames, or seal the data as several messages.',
+  },
+  'crypto.frame_too_long': {
+    message: 'The frames of the sealed message are longer than the reader allows.',
+    fix: 'Raise maxFrameBytes if the message comes from someone you trust to choose your memory use.',
+  },
+  'crypto.recipients_invalid': {
+    message: 'The message has no encrypted data key, too many of them, or one with an over-long field.',
+    fix: 'Use 1 to 16 recipients with fields within the bounds of docs/formats/sealed-message.md.',
+  },
+  'crypto.data_key_missing': {
+    message: 'None of the encrypted data keys of the message could be opened.',
+    fix: 'Use a key or service that is a recipient of this message.',
+  },
+  'crypto.credential_malformed': {
+    message: 'The text is not a service credential.',
+    fix: 'Pass the credential exactly as it was shown when it was made.',
+  },
+} as const satisfies Record<string, ErrorText>;
+
+export type CryptoErrorCode = keyof typeof cryptoErrors;
+
+/** The only error this package throws of its own. Neither `message` nor `detail` ever contains a secret. */
+export class CryptoError extends Error {
+  readonly code: CryptoErrorCode;
+  readonly fix: string;
+
+  /** @param detail what a reader needs beside the sentence (a suite id, an argument's name); no secrets */
+  constructor(code: CryptoErrorCode, detail?: string) {
+    const { message, fix } = cryptoErrors[code];
+    super(detail === undefined ? message : `${message} (${detail})`);
+    this.name = 'CryptoError';
+    this.code = code;
+    this.fix = fix;
+  }
+}

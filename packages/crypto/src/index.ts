@@ -1,0 +1,35 @@
+export { CryptoError, cryptoErrors, type CryptoErrorCode } from './errors.ts';
+export { generateKey, keyAlgorithms, keyPurposes, type KeyAlgorithm, type KeyPurpose } from './registry.ts';
+export { decodeContext, encodeContext, maximumContextBytes, type EncryptionContext } from './context.ts';
+export {
+  compactKeyVersionId,
+  compactOverheadBytes,
+  maximumCompactPlaintextBytes,
+  openCompact,
+  sealCompact,
+  type CompactKey,
+} from './compact.ts';
+export {
+  dataKeyBytes,
+  generateDataKey,
+  openDataKey,
+  openDataKeyLayer,
+  sealDataKey,
+  type DataKeyLayer,
+} from './data-key.ts';
+export {
+  decodeKeyStructure,
+  encodeKeyStructure,
+  unwrapKey,
+  wrapKey,
+  wrappedKeyBytes,
+  type KeyPlace,
+} from './wrapped-key.ts';
+export { commitmentKeyBytes, commitPayload, verifyPayload } from './commitment.ts';
+export { equalSecrets, generateCredential, hashCredential, randomId } from './secrets.ts';
+export { ed25519PublicKey, signEd25519, verifyEd25519 } from './signature.ts';
+export { parseMessageHeader, type EncryptedDataKey, type MessageHeader } from './message/header.ts';
+export { defaultFrameBytes, maximumFrameBytes, type DataKey } from './message/frame.ts';
+export type { ByteSource } from './message/reader.ts';
+export { sealBytes, sealMessage, type SealOptions } from './message/seal.ts';
+export { openBytes, openMessage, type OpenOptions } from './message/open.ts';

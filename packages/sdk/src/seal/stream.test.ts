@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { parseMessageHeader } from '@trialkeep/crypto';
+import { SealError, TrialkeepError } from '../errors.ts';
+import { StandInKeys } from './fixture.test.ts';
+import { openStream, sealStream } from './stream.ts';
+import type { ByteSource } from './stream.ts';
+
+// The network and the server are replaced (fixture.test.ts); formats and keys are real.
+
+async function all(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const whole: Uint8Array[] = [];
+  for await (const chunk of chunks) whole.push(chunk);
+  return Buffer.concat(whole);
+}
+
+test('streams of every kind and chunking round-trip [URS-047]', async () => {
+  const client = new StandInKeys();
+  const key = client.newKey();
+  const kinds: ((chunks: Uint8Array[]) => ByteSource)[] = [
+    (chunks) => chunks,
+    (chunks) => Readable.from(chunks),
+    (chunks) => ReadableStream.from(chunks) as AsyncIterable<Uint8Array>,
+  ];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }),
+      fc.integer({ min: 1, max: 400 }),
+      fc.constantFrom(...kinds),
+      async (chunks, frameBytes, kind) => {
+        const context = { class: 'ecg' };
+        const sealed = await all(sealStream(client, kind(chunks), { key, context, frameBytes }));
+        const opened = await all(openStream(client, kind([sealed]), { context, keys: [key] }));
+        assert.ok(opened.equals(Buffer.concat(chunks)));
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('a sealed message names the key as an AWS Encryption SDK expects it, and its context', async () => {
+  const client = new StandInKeys();
+  const key = client.newKey();
+  const sealed = await all(sealStream(client, [randomBytes(10)], { key, context: { class: 'ecg' } }));
+  const header = parseMessageHeader(sealed);
+  assert.ok(header !== 'more');
+  assert.equal(header.suite, 0x0478);
+  assert.deepEqual({ ...header.context }, { class: 'ecg' });
+  assert.deepEqual(
+    header.encryptedDataKeys.map(({ providerId, providerInfo }) => [
+      providerId,
+      Buffer.from(providerInfo).toString(),
+    ]),
+    [['aws-kms', `arn:aws:kms:test-1:000000000001:key/${key}`]],
+  );
+});
+
+test('a message under a data key that was swapped in from another does not open [URS-047]', async () => {
+  const client = new StandInKeys();
+  const key = client.newKey();
+  const [one, two] = [
+    await all(sealStream(client, [Buffer.from('one')], { key })),
+    await all(sealStream(client, [Buffer.from('two')], { key })),
+  ];
+  const [headerOne, headerTwo] = [parseMessageHeader(one), parseMessageHeader(two)];
+  assert.ok(headerOne !== 'more' && headerTwo !== 'more');
+  const [keyOne, keyTwo] = [headerOne, headerTwo].map((header) => header.encryptedDataKeys[0]?.ciphertext);
+  assert.ok(keyOne !== undefined && keyTwo !== undefined);
+  const swapped = Buffer.from(one);
+  swapped.set(keyTwo, one.indexOf(keyOne));
+  const opening = all(openStream(client, [swapped]));
+  await assert.rejects(
+    opening,
+    (error: unknown) => error instanceof SealError && error.code === 'seal.damaged',
+  );
+});
+
+test('the reason of a refusal reaches the reader of a stream [URS-012]', async () => {
+  const client = new StandInKeys();
+  const sealed = await all(sealStream(client, [Buffer.from('x')], { key: client.newKey() }));
+  client.refusal = 'reason.required';
+  const refused = (error: unknown) => error instanceof TrialkeepError && error.code === 'reason.required';
+  await assert.rejects(all(openStream(client, [sealed])), refused);
+});
+
+test("a source's own error passes through", async () => {
+  const client = new StandInKeys();
+  const failure = new Error('the tape tore');
+  const source = (async function* () {
+    yield randomBytes(10);
+    await Promise.reject(failure);
+  })();
+  await assert.rejects(all(sealStream(client, source, { key: client.newKey() })), failure);
+});
+
+test('a server that answers with another key, or half a key, is not believed', async () => {
+  const client = new StandInKeys();
+  const key = client.newKey();
+  const answering = client.call;
+  for (const wrong of [
+    { plaintext: 'AAAA' },
+    { arn: `arn:aws:kms:test-1:000000000001:key/${client.newKey()}` },
+  ]) {
+    client.call = (async (...call: Parameters<typeof answering>) => ({
+      ...((await answering(...call)) as object),
+      ...wrong,
+    })) as unknown as typeof answering;
+    const sealing = all(sealStream(client, [Buffer.from('x')], { key }));
+    await assert.rejects(sealing, (error: unknown) => {
+      return error instanceof TrialkeepError && error.code === 'client.bad_answer';
+    });
+  }
+});

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { errors } from '@trialkeep/contract';
+import { ed25519PublicKey, generateKey, signEd25519 } from '@trialkeep/crypto';
+import {
+  bundlePath,
+  encodeBundle,
+  formatCheckpoint,
+  formatVerifierKey,
+  leafHash,
+  LedgerError,
+  parseVerifierKey,
+  signNote,
+  tilePath,
+  Tree,
+} from '@trialkeep/ledger';
+import type { Client } from '../client/index.ts';
+import { SealError, TrialkeepError } from '../errors.ts';
+import { exportLedger } from './export.ts';
+import { sha256, verifierOf } from './primitives.ts';
+import { verifyFolder } from './verify-folder.ts';
+
+// The network and the server are replaced by a log in memory; ledger, signatures and files are real.
+
+const origin = 'example.org/ledger/test';
+
+class StandInLog implements Client {
+  readonly verifierKey: string;
+  readonly #key = generateKey('ED25519');
+  readonly #files = new Map<string, Uint8Array>();
+  readonly #size: number;
+  readonly #root: Uint8Array;
+
+  constructor(size: number) {
+    this.#size = size;
+    this.verifierKey = formatVerifierKey(sha256, origin, 1, ed25519PublicKey(this.#key));
+    const entries = Array.from({ length: size }, (_, index) => Buffer.from(`{"entry":${index}}`));
+    const { tree, tiles } = Tree.empty(sha256).append(entries.map((entry) => leafHash(sha256, entry)));
+    this.#root = tree.root();
+    for (const { address, hashes } of tiles) {
+      this.#files.set(tilePath(address), hashes);
+    }
+    for (let first = 0; first < size; first += 256) {
+      const some = entries.slice(first, first + 256);
+      this.#files.set(bundlePath(first / 256, some.length), encodeBundle(some));
+    }
+  }
+
+  async checkpoint(): Promise<Uint8Array> {
+    const { name, keyId } = parseVerifierKey(sha256, this.verifierKey);
+    const signer = { name, keyId, sign: (text: Uint8Array) => signEd25519(this.#key, text) };
+    return signNote(formatCheckpoint({ origin, size: this.#size, root: this.#root }), [signer]);
+  }
+
+  alter(path: string, at: number): void {
+    const bytes = Buffer.from(this.#files.get(path) ?? assert.fail(path));
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    this.#files.set(path, bytes);
+  }
+
+  drop(path: string): void {
+    assert.ok(this.#files.delete(path));
+  }
+
+  call = (async (id: string, input: { path: string }) => {
+    if (id === 'ledger.verifier-key') return `${this.verifierKey}\n`;
+    if (id === 'ledger.checkpoint') return Buffer.from(await this.checkpoint()).toString();
+    const file = this.#files.get(`tile/${input.path}`);
+    if (file === undefined) throw new TrialkeepError('tile.unknown', errors['tile.unknown']);
+    return file;
+  }) as unknown as Client['call'];
+}
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'trialkeep-verify-'));
+  try {
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function withCode(code: string): (error: unknown) => boolean {
+  return (error) => error instanceof TrialkeepError && error.code === code;
+}
+
+test('an exported ledger verifies offline, entry by entry [URS-033]', async () => {
+  for (const size of [0, 1, 255, 256, 257, 700]) {
+    await inFolder(async (parent) => {
+      const log = new StandInLog(size);
+      const folder = join(parent, 'new', 'export');
+      const steps: string[] = [];
+      const exported = await exportLedger(log, folder, {
+        onProgress: (step, done, total) => steps.push(`${step} ${done}/${total}`),
+      });
+      assert.equal(exported.verdict, 'consistent');
+      assert.equal(exported.verifierKey, log.verifierKey);
+      assert.deepEqual([exported.size, exported.entriesChecked], [size, size]);
+      if (size > 0)
+        assert.ok(steps.includes(`fetch ${size}/${size}`) && steps.includes(`verify ${size}/${size}`));
+      assert.equal((await stat(join(folder, 'checkpoint'))).mode & 0o777, 0o600);
+
+      const entries: string[] = [];
+      const { verifierKey } = log;
+      const onEntry = (index: number, entry: Uint8Array) =>
+        void entries.push(`${index} ${Buffer.from(entry).toString()}`);
+      const alone = await verifyFolder({ folder, verifierKey, onEntry });
+      assert.deepEqual([alone.verdict, alone.freshness, alone.findings], ['consistent', 'unproven', []]);
+      assert.deepEqual(
+        entries,
+        Array.from({ length: size }, (_, index) => `${index} {"entry":${index}}`),
+      );
+      const keptCheckpoint = await log.checkpoint();
+      const kept = await verifyFolder({ folder, verifierKey, keptCheckpoint });
+      assert.deepEqual([kept.verdict, kept.freshness], ['verified', 'kept checkpoint']);
+    });
+  }
+});
+
+test('one changed byte of an export is named by its entry [URS-033]', async () => {
+  await inFolder(async (folder) => {
+    const log = new StandInLog(300);
+    await exportLedger(log, folder);
+    const path = join(folder, bundlePath(1, 44));
+    const bundle = await readFile(path);
+    const at = bundle.indexOf('"entry":260');
+    bundle[at + 1] = 'E'.charCodeAt(0);
+    await writeFile(path, bundle);
+    const { verdict, findings } = await verifyFolder({ folder, verifierKey: log.verifierKey });
+    assert.equal(verdict, 'failed');
+    assert.deepEqual(
+      findings.map(({ code, index }) => [code, index]),
+      [['entry.edited', 260]],
+    );
+  });
+});
+
+test('what a server sends is not believed: an altered export is refused, and kept to be examined [URS-033]', async () => {
+  await inFolder(async (folder) => {
+    const log = new StandInLog(300);
+    log.alter(bundlePath(0, 256), 10);
+    await assert.rejects(exportLedger(log, folder), (error: unknown) => {
+      return (
+        error instanceof SealError && error.code === 'export.not_verified' && /entry 0/i.test(error.message)
+      );
+    });
+    const { verdict } = await verifyFolder({ folder, verifierKey: log.verifierKey });
+    assert.equal(verdict, 'failed');
+  });
+  await inFolder(async (folder) => {
+    const log = new StandInLog(300);
+    const { verifierKey } = new StandInLog(1);
+    await assert.rejects(exportLedger(log, folder, { verifierKey }), withCode('export.not_verified'));
+  });
+  await inFolder(async (folder) => {
+    const log = new StandInLog(300);
+    log.drop(bundlePath(0, 256));
+    await assert.rejects(exportLedger(log, folder), withCode('tile.unknown'));
+    await assert.rejects(
+      stat(join(folder, 'checkpoint')),
+      'an export that was not finished has no checkpoint',
+    );
+  });
+});
+
+test('a folder that holds something is not exported into', async () => {
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, 'notes.txt'), 'mine');
+    await assert.rejects(exportLedger(new StandInLog(3), folder), withCode('export.folder_not_empty'));
+    assert.equal(await readFile(join(folder, 'notes.txt'), 'utf8'), 'mine');
+    await assert.rejects(
+      exportLedger(new StandInLog(3), join(folder, 'notes.txt')),
+      withCode('export.folder_unwritable'),
+    );
+  });
+});
+
+test('pipes, links, missing and over-long files in a folder from anybody are findings, not hangs [URS-033]', async () => {
+  await inFolder(async (folder) => {
+    const log = new StandInLog(300);
+    const { verifierKey } = log;
+    await exportLedger(log, folder);
+    const bundle = join(folder, bundlePath(0, 256));
+    const codes = async () => (await verifyFolder({ folder, verifierKey })).findings.map(({ code }) => code);
+
+    await rename(bundle, `${bundle}.kept`);
+    assert.deepEqual(await codes(), ['bundle.missing', 'log.extra_file']);
+    execFileSync('mkfifo', [bundle]);
+    assert.deepEqual(await codes(), ['bundle.missing', 'log.extra_file']);
+    await rm(bundle);
+    await symlink('/dev/zero', bundle);
+    assert.deepEqual(await codes(), ['bundle.missing', 'log.extra_file']);
+    await rm(bundle);
+    await mkdir(bundle);
+    assert.deepEqual(await codes(), ['bundle.missing', 'log.extra_file']);
+    await rm(bundle, { recursive: true });
+    await writeFile(bundle, Buffer.concat([await readFile(`${bundle}.kept`), Buffer.alloc(20_000_000)]));
+    assert.ok((await codes()).includes('bundle.malformed'));
+  });
+});
+
+test('a folder that is not there, and a key that is none, are errors with a fix', async () => {
+  const { verifierKey } = new StandInLog(1);
+  const none = verifyFolder({ folder: '/nowhere/at/all', verifierKey });
+  await assert.rejects(none, withCode('verify.folder_unreadable'));
+  await assert.rejects(
+    verifyFolder({ folder: '/dev/null', verifierKey }),
+    withCode('verify.folder_unreadable'),
+  );
+  assert.throws(() => verifierOf(`${verifierKey}x`), LedgerError);
+  const mlDsa = formatVerifierKey(sha256, origin, 6, new Uint8Array(1312));
+  assert.throws(() => verifierOf(mlDsa), withCode('verify.key_unsupported'));
+});

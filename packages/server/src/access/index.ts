@@ -1,0 +1,3 @@
+export { Authenticator, grants } from './authenticate.ts';
+export type { Authenticated } from './authenticate.ts';
+export { createCredential, credentialImplementations } from './operations.ts';

@@ -1,0 +1,99 @@
+import type { Selectable } from 'kysely';
+import { checkRow, sealRow } from '../keys/index.ts';
+import type { Tx } from '../platform/database.ts';
+import type { Tables } from '../platform/tables.ts';
+
+export type CredentialRow = Selectable<Tables['credential']>;
+type Unsealed = Omit<CredentialRow, 'seal'>;
+
+/** A credential with the keys that it names. */
+export interface NamedCredential {
+  readonly row: CredentialRow;
+  readonly keys: ReadonlySet<string>;
+}
+
+function sealedFields(row: Unsealed): (string | number | null)[] {
+  const hash = Buffer.from(row.secret_hash).toString('hex');
+  return [row.id, row.log, row.role, row.system, hash, row.state, row.created_at, row.expires_at];
+}
+
+export async function insertCredential(
+  tx: Tx,
+  rowKey: Uint8Array,
+  row: Unsealed,
+  keys: readonly string[] = [],
+): Promise<void> {
+  await tx
+    .insertInto('credential')
+    .values({ ...row, seal: sealRow(rowKey, 'credential', sealedFields(row)) })
+    .execute();
+  for (const key of keys) {
+    const seal = sealRow(rowKey, 'credential_key', [row.id, key]);
+    await tx.insertInto('credential_key').values({ credential: row.id, key, seal }).execute();
+  }
+}
+
+/** The log that a secret's credential belongs to, without trusting the row yet. */
+export async function findBySecret(
+  tx: Tx,
+  secretHash: Uint8Array,
+): Promise<{ id: string; log: number } | undefined> {
+  return tx
+    .selectFrom('credential')
+    .select(['id', 'log'])
+    .where('secret_hash', '=', secretHash)
+    .executeTakeFirst();
+}
+
+/** A credential of the log, its seals checked. */
+export async function findCredential(
+  tx: Tx,
+  rowKey: Uint8Array,
+  log: number,
+  id: string,
+): Promise<NamedCredential | undefined> {
+  const row = await tx
+    .selectFrom('credential')
+    .selectAll()
+    .where('id', '=', id)
+    .where('log', '=', log)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  checkRow(rowKey, 'credential', sealedFields(row), row.seal);
+  return { row, keys: await keysOf(tx, rowKey, id) };
+}
+
+export async function listCredentials(tx: Tx, rowKey: Uint8Array, log: number): Promise<NamedCredential[]> {
+  const rows = await tx
+    .selectFrom('credential')
+    .selectAll()
+    .where('log', '=', log)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+  const credentials: NamedCredential[] = [];
+  for (const row of rows) {
+    checkRow(rowKey, 'credential', sealedFields(row), row.seal);
+    credentials.push({ row, keys: await keysOf(tx, rowKey, row.id) });
+  }
+  return credentials;
+}
+
+async function keysOf(tx: Tx, rowKey: Uint8Array, credential: string): Promise<ReadonlySet<string>> {
+  const rows = await tx
+    .selectFrom('credential_key')
+    .selectAll()
+    .where('credential', '=', credential)
+    .execute();
+  for (const row of rows) checkRow(rowKey, 'credential_key', [row.credential, row.key], row.seal);
+  return new Set(rows.map(({ key }) => key));
+}
+
+export async function revokeCredential(tx: Tx, rowKey: Uint8Array, row: Unsealed): Promise<void> {
+  const revoked: Unsealed = { ...row, state: 'revoked' };
+  await tx
+    .updateTable('credential')
+    .set({ state: 'revoked', seal: sealRow(rowKey, 'credential', sealedFields(revoked)) })
+    .where('id', '=', row.id)
+    .execute();
+}

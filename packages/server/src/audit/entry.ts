@@ -1,0 +1,123 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { ErrorCode, Role, outcomes } from '@trialkeep/contract';
+import {
+  commitPayload,
+  commitmentKeyBytes,
+  openCompact,
+  sealCompact,
+  verifyPayload,
+} from '@trialkeep/crypto';
+import type { CompactKey } from '@trialkeep/crypto';
+import { idBytes, newId } from '../platform/ids.ts';
+import type { Recorded } from '../platform/implementation.ts';
+
+export type Outcome = (typeof outcomes)[number];
+
+/** An entry before it has its place and time; docs/formats/ledger-entry.md. */
+export interface Draft {
+  readonly operation: string;
+  /** The credential that acted; absent for what the server noticed by itself. */
+  readonly actor?: string;
+  readonly role?: Role;
+  readonly outcome: Outcome;
+  readonly code?: ErrorCode;
+  readonly recorded: Recorded;
+}
+
+/** A draft whose payload is sealed; only time and final outcome are open. */
+export interface SealedDraft extends Draft {
+  readonly id: string;
+  /** HMAC over the payload, hex. */
+  readonly commitment: string;
+  /** SHA-256 of the payload's ciphertext, hex. */
+  readonly payloadHash: string;
+  readonly ciphertext: Uint8Array;
+}
+
+/** Binds a payload's ciphertext to its log and entry. */
+function payloadContext(origin: string, entry: string): Record<string, string> {
+  return { 'trialkeep:entry': entry, 'trialkeep:origin': origin };
+}
+
+/** Seals the payload beside the entry, and commits the entry to it (design section 7). */
+export function sealDraft(draft: Draft, origin: string, payload: object, key: CompactKey): SealedDraft {
+  const id = newId();
+  const blinding = randomBytes(commitmentKeyBytes);
+  const content = Buffer.from(JSON.stringify(payload), 'utf8');
+  const commitment = commitPayload(blinding, idBytes(id), content).toString('hex');
+  const plaintext = Buffer.concat([blinding, content]);
+  const ciphertext = sealCompact({ ...key, context: payloadContext(origin, id), plaintext });
+  blinding.fill(0);
+  plaintext.fill(0);
+  const payloadHash = createHash('sha256').update(ciphertext).digest('hex');
+  return { ...draft, id, commitment, payloadHash, ciphertext };
+}
+
+/** What a payload says, and whether it is the one that its entry committed to. Throws a CryptoError where it does not open. */
+export function openPayload(
+  parts: { origin: string; entry: string; commitment: string; ciphertext: Uint8Array },
+  key: CompactKey,
+): { payload: unknown; committed: boolean } {
+  const context = payloadContext(parts.origin, parts.entry);
+  const plaintext = openCompact({ ...key, context, ciphertext: parts.ciphertext });
+  const content = plaintext.subarray(commitmentKeyBytes);
+  const committed = verifyPayload(
+    Buffer.from(parts.commitment, 'hex'),
+    plaintext.subarray(0, commitmentKeyBytes),
+    idBytes(parts.entry),
+    content,
+  );
+  return { payload: JSON.parse(content.toString('utf8')), committed };
+}
+
+/**
+ * The entry as it is hashed: canonical JSON (RFC 8785). The members stand in the order of their names and absent ones are left
+ * out by JSON.stringify, whose strings and integers are the canonical ones; a test holds it to a canonicalising library.
+ */
+export function entryBytes(draft: SealedDraft, time: number, denied: ErrorCode | undefined): Uint8Array {
+  const { recorded } = draft;
+  const entry = {
+    actor: draft.actor,
+    class: recorded.class,
+    code: denied ?? draft.code,
+    commitment: draft.commitment,
+    entry: draft.id,
+    key: recorded.key,
+    operation: draft.operation,
+    outcome: denied === undefined ? draft.outcome : 'refused',
+    payload: draft.payloadHash,
+    purpose: recorded.purpose,
+    reason: recorded.reason,
+    role: draft.role,
+    state: recorded.state,
+    study: recorded.study,
+    subject: recorded.subject,
+    system: recorded.system,
+    time,
+    v: 1,
+    version: recorded.version,
+  };
+  return Buffer.from(JSON.stringify(entry), 'utf8');
+}
+
+/** An entry read back. Only entries of this server's own database are parsed: their form is known. */
+export interface Entry {
+  readonly actor?: string;
+  readonly class?: string;
+  readonly code?: string;
+  readonly commitment: string;
+  readonly entry: string;
+  readonly key?: string;
+  readonly operation: string;
+  readonly outcome: Outcome;
+  readonly payload: string;
+  readonly state?: string;
+  readonly study?: string;
+  readonly subject?: string;
+  readonly system?: string;
+  readonly time: number;
+}
+
+export function parseEntry(bytes: Uint8Array): Entry {
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as Entry;
+}

@@ -1,0 +1,10 @@
+export { Appender, stale, storageError } from './appender.ts';
+export type { Appended } from './appender.ts';
+export { sealDraft } from './entry.ts';
+export type { Draft, Outcome, SealedDraft } from './entry.ts';
+export { Ledger } from './ledger.ts';
+export type { NewLog } from './ledger.ts';
+export { ledgerImplementations, payloadKey } from './operations.ts';
+export type { LedgerOperationId } from './operations.ts';
+export { recordUnauthenticated } from './record-unauthenticated.ts';
+export { UnauthenticatedCounter } from './unauthenticated.ts';

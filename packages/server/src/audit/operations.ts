@@ -1,0 +1,135 @@
+import { CryptoError } from '@trialkeep/crypto';
+import { LedgerError, encodeBundle, parseTilePath } from '@trialkeep/ledger';
+import type { OperationId } from '@trialkeep/contract';
+import type { Hierarchy } from '../keys/index.ts';
+import type { Database } from '../platform/database.ts';
+import { OperationError } from '../platform/errors.ts';
+import type { Context, Implementations } from '../platform/implementation.ts';
+import { openPayload, parseEntry } from './entry.ts';
+import type { Entry } from './entry.ts';
+import type { Ledger } from './ledger.ts';
+import * as store from './store.ts';
+import type { Filter } from './store.ts';
+import type { TransparencyLog } from './transparency-log.ts';
+
+export type LedgerOperationId = Extract<OperationId, `ledger.${string}`>;
+
+/** What reading the ledger needs. */
+export interface LedgerParts {
+  readonly database: Database;
+  readonly hierarchy: Hierarchy;
+  readonly ledger: Ledger;
+}
+
+const defaultPageSize = 100;
+
+/** Binds the ledger operations of the contract to their behaviour. */
+export function ledgerImplementations(parts: LedgerParts): Implementations<LedgerOperationId> {
+  return {
+    'ledger.query': (context) => query(parts, context),
+    'ledger.payload': (context) => payload(parts, context),
+    'ledger.checkpoint': async ({ caller }) =>
+      Buffer.from(await parts.ledger.anchorNow(caller.log.id)).toString('utf8'),
+    'ledger.verifier-key': async ({ caller }) => parts.ledger.log(caller.log.id).verifierKey,
+    'ledger.tile': (context) => tile(parts, context),
+  };
+}
+
+async function query({ database, ledger }: LedgerParts, { input, caller, record }: Context<'ledger.query'>) {
+  const log = ledger.log(caller.log.id);
+  for (const name of ['subject', 'class', 'key', 'study', 'system'] as const) {
+    const value = input[name];
+    if (value !== undefined) record[name] = value;
+  }
+  await log.integrate();
+  const limit = input.limit ?? defaultPageSize;
+  const after = input.cursor === undefined ? -1 : positionOfCursor(input.cursor);
+  const size = log.size;
+  const found = await database.read((snapshot) =>
+    store.findEntries(snapshot, log.id, filterOf(input), after, limit),
+  );
+  const last = found.at(-1);
+  return {
+    entries: found.map(({ position, bytes }) => ({
+      index: position,
+      entry: Buffer.from(bytes).toString('utf8'),
+    })),
+    next: found.length === limit && last !== undefined ? last.position.toString(36) : null,
+    size,
+  };
+}
+
+function filterOf({ cursor: _cursor, limit: _limit, ...filter }: Context<'ledger.query'>['input']): Filter {
+  return filter;
+}
+
+/** A cursor is the position of the last entry of the page before, in base 36. */
+function positionOfCursor(cursor: string): number {
+  const position = parseInt(cursor, 36);
+  if (!Number.isSafeInteger(position) || position.toString(36) !== cursor) {
+    throw new OperationError('request.invalid', { field: '/cursor' });
+  }
+  return position;
+}
+
+async function payload(parts: LedgerParts, { input, caller }: Context<'ledger.payload'>) {
+  const log = parts.ledger.log(caller.log.id);
+  await log.integrate();
+  const found = await parts.database.read(async (snapshot) => {
+    const position = await store.positionOf(snapshot, log.id, input.entry);
+    if (position === undefined) return undefined;
+    const [bytes] = await store.readEntries(snapshot, log.id, position, 1);
+    const ciphertext = await store.readPayload(snapshot, log.id, position);
+    return bytes && { position, entry: parseEntry(bytes), ciphertext };
+  });
+  if (found === undefined) throw new OperationError('entry.unknown', { field: '/entry' });
+  const { position, entry, ciphertext } = found;
+  if (ciphertext === undefined) throw new OperationError('payload.withheld', { field: '/entry' });
+  const key = await payloadKey(parts.hierarchy, log, entry.subject);
+  try {
+    const opened = openPayload(
+      { origin: log.origin, entry: entry.entry, commitment: entry.commitment, ciphertext },
+      key,
+    );
+    if (!opened.committed) throw new OperationError('payload.withheld', { field: '/entry' });
+    return { index: position, payload: opened.payload, commitment: entry.commitment };
+  } catch (error) {
+    if (error instanceof CryptoError)
+      throw new OperationError('payload.withheld', { field: '/entry', cause: error });
+    throw error;
+  }
+}
+
+/** The key that a payload lies under: the subject's, where the entry names one that the tenant has; else the log's own. */
+export async function payloadKey(hierarchy: Hierarchy, log: TransparencyLog, subject: Entry['subject']) {
+  if (subject === undefined || log.tenant === null) return log.payloadKey;
+  return (await hierarchy.shreddable(log.tenant, 'subject', subject)) ?? log.payloadKey;
+}
+
+async function tile(
+  { database, ledger }: LedgerParts,
+  { input, caller }: Context<'ledger.tile'>,
+): Promise<Uint8Array> {
+  const log = ledger.log(caller.log.id);
+  const unknown = new OperationError('tile.unknown', { field: '/path' });
+  let address;
+  try {
+    address = parseTilePath(`tile/${input.path}`);
+  } catch (error) {
+    if (error instanceof LedgerError) throw unknown;
+    throw error;
+  }
+  if (address.kind === 'entries') {
+    const { index, width } = address.address;
+    if (index * 256 + width > log.size) throw unknown;
+    const entries = await database.read((snapshot) =>
+      store.readEntries(snapshot, log.id, index * 256, width),
+    );
+    if (entries.length !== width) throw unknown;
+    return encodeBundle(entries);
+  }
+  const { level, index, width } = address.address;
+  const hashes = await database.read((snapshot) => store.readTile(snapshot, log.id, level, index));
+  if (hashes === undefined || hashes.length < width * 32) throw unknown;
+  return hashes.subarray(0, width * 32);
+}

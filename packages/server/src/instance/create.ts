@@ -1,0 +1,119 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { generateCredential, generateKey } from '@trialkeep/crypto';
+import { createCredential } from '../access/index.ts';
+import { Ledger } from '../audit/index.ts';
+import { Hierarchy } from '../keys/index.ts';
+import { systemClock } from '../platform/clock.ts';
+import { dataDirectory } from '../platform/config.ts';
+import type { Configuration, Profile } from '../platform/config.ts';
+import { createDatabase, openDatabase } from '../platform/database.ts';
+import { StartupError } from '../platform/errors.ts';
+import { syncDirectory, writeFileDurably } from '../platform/files.ts';
+import { newId } from '../platform/ids.ts';
+import { profileRefusals } from '../platform/profile.ts';
+import { createPassphraseRoot, passphraseFile } from '../roots/index.ts';
+import { ShredStore } from '../shred/index.ts';
+import { presentInstallation } from './open.ts';
+import { instancePlace } from './place.ts';
+import * as store from './store.ts';
+
+/** What the operator is told once. */
+export interface CreatedInstance {
+  readonly dataDirectory: string;
+  readonly profile: Profile;
+  readonly passphraseFile: string;
+  readonly administrator: { readonly id: string; readonly secret: string };
+}
+
+/**
+ * Makes a data directory: configuration, root of trust, databases, the instance's log and its first administrator. All of it
+ * is made beside the target and moved there as a whole, so that a crash leaves no half of it.
+ */
+export async function createInstance(
+  path: string,
+  profile: Profile,
+  region: string,
+): Promise<CreatedInstance> {
+  const refusals = profileRefusals(profile, presentInstallation);
+  if (refusals.length > 0) throw new StartupError('profile.regulated', `${refusals.join('; ')}.`);
+  if (existsSync(path) && readdirSync(path).length > 0) throw new StartupError('data.not_empty', path);
+  const draft = `${path}.new-${process.pid}`;
+  rmSync(draft, { recursive: true, force: true });
+  try {
+    const administrator = await fill(draft, profile, region);
+    if (existsSync(path)) rmSync(path, { recursive: true });
+    renameSync(draft, path);
+    syncDirectory(dirname(path));
+    return {
+      dataDirectory: path,
+      profile,
+      passphraseFile: passphraseFile(dataDirectory(path).root),
+      administrator,
+    };
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fill(path: string, profile: Profile, region: string) {
+  const directory = dataDirectory(path);
+  for (const folder of [path, directory.state, dirname(directory.shredStore)]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  }
+  const id = newId();
+  const configuration: Configuration = { format: 1, profile, region, origin: `trialkeep.localhost/${id}` };
+  writeFileDurably(directory.configuration, `${JSON.stringify(configuration, null, 2)}\n`);
+  const root = await createPassphraseRoot(directory.root);
+  createDatabase(directory.database, 'main');
+  createDatabase(directory.shredStore, 'shred');
+  const database = openDatabase(directory.database, 'main');
+  const shred = ShredStore.open(directory.shredStore);
+  try {
+    const instanceKey = generateKey('AES_256');
+    const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
+    const notes = { warn: () => undefined };
+    const ledger = new Ledger({
+      database,
+      hierarchy,
+      clock: systemClock,
+      anchorFolder: directory.anchor,
+      notes,
+    });
+    const origin = `${configuration.origin}/instance`;
+    const log = ledger.newLog(origin, null, instanceKey);
+    const rowKey = await hierarchy.rowKey(null);
+    const secret = generateCredential();
+    const wrapped_key = await root.wrap(instancePlace(id), instanceKey);
+    const opened = await database.write(async (tx) => {
+      const time = systemClock.now();
+      const { region: _region, ...rest } = configuration;
+      await store.insertInstance(tx, {
+        singleton: 1,
+        id,
+        profile,
+        region,
+        origin: rest.origin,
+        root_id: root.id,
+        wrapped_key,
+        created_at: time,
+      });
+      const genesis = { operation: 'instance.create', outcome: 'success' as const, recorded: {} };
+      const stored = await log.store(tx, time, genesis, { profile, region, rootOfTrust: root.kind });
+      const made = {
+        log: stored.log,
+        name: 'first administrator',
+        role: 'instance-administrator' as const,
+        secret,
+        time,
+      };
+      return { administrator: await createCredential(tx, rowKey, made), open: stored.opened };
+    });
+    await opened.open();
+    return { id: opened.administrator, secret };
+  } finally {
+    await database.close();
+    await shred.close();
+  }
+}

@@ -1,0 +1,7 @@
+export { Hierarchy } from './hierarchy.ts';
+export type { NewKey } from './hierarchy.ts';
+export { keyImplementations } from './operations.ts';
+export type { KeyOperationId } from './operations.ts';
+export { checkRow, deriveRowKey, sealRow } from './row-seal.ts';
+export { keysKnown, systemExists } from './store.ts';
+export type { KeyNaming } from './view.ts';

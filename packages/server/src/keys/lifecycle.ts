@@ -1,0 +1,174 @@
+import type { Operations, Input } from '@trialkeep/contract';
+import { OperationError } from '../platform/errors.ts';
+import type { Tx } from '../platform/database.ts';
+import { newId } from '../platform/ids.ts';
+import { tenantOf } from '../platform/implementation.ts';
+import type { Apply, Context } from '../platform/implementation.ts';
+import type { Hierarchy } from './hierarchy.ts';
+import type { KeyEvent } from './states.ts';
+import { nextState, stateAt } from './states.ts';
+import * as store from './store.ts';
+import type { KeyRow } from './store.ts';
+import { keyView } from './view.ts';
+import type { KeyNaming, KeyView } from './view.ts';
+
+const defaultRotationPeriodDays = 90;
+const dayMs = 86_400_000;
+/** Causes after which the key material itself is no longer trusted. */
+const compromisingCauses: ReadonlySet<string> = new Set(['device-compromise', 'breach']);
+
+/** What the lifecycle needs to know of the installation. */
+export interface LifecycleParts {
+  readonly hierarchy: Hierarchy;
+  naming(tenant: string): Promise<KeyNaming>;
+}
+
+type KeyChange = Omit<KeyRow, 'seal'>;
+
+/** Generates a key for a system, with its first version. */
+export async function create(
+  parts: LifecycleParts,
+  context: Context<'keys.create'>,
+): Promise<Apply<'keys.create'>> {
+  const { input, now, record } = context;
+  const tenant = tenantOf(context.caller);
+  record.system = input.system;
+  checkDates(input, now);
+  const known = await context.facts.get(`system ${input.system}`, (snapshot) =>
+    store.systemExists(snapshot, tenant, input.system),
+  );
+  if (!known) throw new OperationError('system.unknown', { field: '/system' });
+  const id = newId();
+  record.key = id;
+  record.version = 1;
+  const [version, rowKey, naming] = await Promise.all([
+    parts.hierarchy.newSystemKeyVersion(tenant, id),
+    parts.hierarchy.rowKey(tenant),
+    parts.naming(tenant),
+  ]);
+  const rotationPeriodDays = input.rotationPeriodDays ?? defaultRotationPeriodDays;
+  return async (tx, time) => {
+    const row: KeyChange = {
+      id,
+      tenant,
+      system: input.system,
+      description: input.description ?? '',
+      algorithm: input.algorithm ?? 'AES_256',
+      purpose: 'encrypt',
+      state: 'active',
+      version: 1,
+      created_at: time,
+      activates_at: input.activatesAt ?? null,
+      expires_at: input.expiresAt ?? null,
+      rotation_period_days: rotationPeriodDays,
+      rotation_due_at: time + rotationPeriodDays * dayMs,
+      revocation_cause: null,
+      revoked_at: null,
+    };
+    await store.insertKey(tx, rowKey, row);
+    await store.insertVersion(tx, {
+      id: version.versionId,
+      key: id,
+      version: 1,
+      wrapped_secret: version.wrapped,
+      created_at: time,
+    });
+    record.state = stateAt(row, time);
+    return keyView(row, naming, time);
+  };
+}
+
+function checkDates({ activatesAt, expiresAt }: Input<Operations['keys.create']>, now: number): void {
+  if (activatesAt !== undefined && activatesAt < now)
+    throw new OperationError('date.past', { field: '/activatesAt' });
+  if (expiresAt !== undefined && expiresAt <= now)
+    throw new OperationError('date.past', { field: '/expiresAt' });
+  if (expiresAt !== undefined && activatesAt !== undefined && expiresAt <= activatesAt) {
+    throw new OperationError('date.order', { field: '/expiresAt' });
+  }
+}
+
+/** Adds a version that protects from now on. Only an active key rotates. */
+export async function rotate(
+  parts: LifecycleParts,
+  context: Context<'keys.rotate'>,
+): Promise<Apply<'keys.rotate'>> {
+  const tenant = tenantOf(context.caller);
+  const version = await parts.hierarchy.newSystemKeyVersion(tenant, context.input.key);
+  return changeKey(parts, context, async (tx, row, time) => {
+    if (stateAt(row, time) !== 'active')
+      throw new OperationError('key.transition_undefined', { field: '/key' });
+    context.payload['old'] = { version: row.version };
+    row.version += 1;
+    row.rotation_due_at = time + row.rotation_period_days * dayMs;
+    await store.insertVersion(tx, {
+      id: version.versionId,
+      key: row.id,
+      version: row.version,
+      wrapped_secret: version.wrapped,
+      created_at: time,
+    });
+  });
+}
+
+export async function suspend(
+  parts: LifecycleParts,
+  context: Context<'keys.suspend'>,
+): Promise<Apply<'keys.suspend'>> {
+  return changeKey(parts, context, async (_tx, row, time) => move(row, 'suspend', time));
+}
+
+export async function resume(
+  parts: LifecycleParts,
+  context: Context<'keys.resume'>,
+): Promise<Apply<'keys.resume'>> {
+  return changeKey(parts, context, async (_tx, row, time) => move(row, 'resume', time));
+}
+
+/** Ends a key for services for good; the first revocation's date and cause stay on it. */
+export async function revoke(
+  parts: LifecycleParts,
+  context: Context<'keys.revoke'>,
+): Promise<Apply<'keys.revoke'>> {
+  const { cause } = context.input;
+  context.record.reason = cause;
+  return changeKey(parts, context, async (_tx, row, time) => {
+    move(row, compromisingCauses.has(cause) ? 'compromise' : 'revoke', time);
+    row.revocation_cause ??= cause;
+    row.revoked_at ??= time;
+  });
+}
+
+function move(row: KeyChange, event: KeyEvent, time: number): void {
+  const from = stateAt(row, time);
+  const to = nextState(from, event);
+  if (to === undefined) {
+    throw new OperationError('key.transition_undefined', { field: '/key', detail: `Its state is ${from}.` });
+  }
+  row.state = to;
+}
+
+type ChangingKeys = 'keys.rotate' | 'keys.suspend' | 'keys.resume' | 'keys.revoke';
+
+/** Reads the key inside the transaction, lets `change` alter it, and writes it back sealed. */
+async function changeKey(
+  parts: LifecycleParts,
+  context: Context<ChangingKeys>,
+  change: (tx: Tx, row: KeyChange, time: number) => Promise<void>,
+): Promise<(tx: Tx, time: number) => Promise<KeyView>> {
+  const { record, payload, input } = context;
+  const tenant = tenantOf(context.caller);
+  record.key = input.key;
+  const [rowKey, naming] = await Promise.all([parts.hierarchy.rowKey(tenant), parts.naming(tenant)]);
+  return async (tx, time) => {
+    const row = await store.findKey(tx, rowKey, tenant, input.key);
+    if (row === undefined) throw new OperationError('key.unknown', { field: '/key' });
+    payload['old'] = { state: stateAt(row, time) };
+    await change(tx, row, time);
+    await store.updateKey(tx, rowKey, row);
+    record.system = row.system;
+    record.version = row.version;
+    record.state = stateAt(row, time);
+    return keyView(row, naming, time);
+  };
+}

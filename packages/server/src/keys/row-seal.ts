@@ -1,0 +1,29 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { StartupError } from '../platform/errors.ts';
+
+/**
+ * A MAC over the fields of a row that holds state, under a key that the database does not hold: a row changed behind the
+ * server is not believed. An older row with its older seal still verifies; that is caught against the ledger.
+ */
+export type SealedFields = readonly (string | number | null)[];
+
+/** Bind the key that seals rows to its purpose; `owner` is the tenant's key or the instance's. */
+export function deriveRowKey(owner: KeyObject): Buffer {
+  return createHmac('sha256', owner).update('trialkeep/row/v1\0').digest();
+}
+
+/** HMAC-SHA-256 over the table's name and the fields as a JSON array, which keeps their number, order and types apart. */
+export function sealRow(rowKey: Uint8Array, table: string, fields: SealedFields): Uint8Array {
+  return createHmac('sha256', rowKey)
+    .update(JSON.stringify([table, ...fields]))
+    .digest();
+}
+
+/** Throws `database.altered` when the seal is not the one of these fields. */
+export function checkRow(rowKey: Uint8Array, table: string, fields: SealedFields, seal: Uint8Array): void {
+  const expected = sealRow(rowKey, table, fields);
+  if (seal.length !== expected.length || !timingSafeEqual(seal, expected)) {
+    throw new StartupError('database.altered', `Table ${table}, row ${String(fields[0])}.`);
+  }
+}

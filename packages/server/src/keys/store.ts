@@ -1,0 +1,166 @@
+import type { Insertable, Selectable } from 'kysely';
+import type { Tx } from '../platform/database.ts';
+import type { Tables } from '../platform/tables.ts';
+import { checkRow, sealRow } from './row-seal.ts';
+import type { SealedFields } from './row-seal.ts';
+
+export type KeyRow = Selectable<Tables['key']>;
+export type KeyVersionRow = Selectable<Tables['key_version']>;
+type Unsealed<Row> = Omit<Row, 'seal'>;
+
+function sealedFields(row: Unsealed<KeyRow>): SealedFields {
+  return [
+    row.id,
+    row.tenant,
+    row.system,
+    row.algorithm,
+    row.purpose,
+    row.state,
+    row.version,
+    row.activates_at,
+    row.expires_at,
+    row.revocation_cause,
+    row.revoked_at,
+  ];
+}
+
+export async function findTenantKey(
+  tx: Tx,
+  tenant: string,
+): Promise<{ key_version: string; wrapped_key: Uint8Array }> {
+  return tx
+    .selectFrom('tenant')
+    .select(['key_version', 'wrapped_key'])
+    .where('id', '=', tenant)
+    .executeTakeFirstOrThrow();
+}
+
+export async function insertKey(tx: Tx, rowKey: Uint8Array, row: Unsealed<KeyRow>): Promise<void> {
+  const seal = sealRow(rowKey, 'key', sealedFields(row));
+  await tx
+    .insertInto('key')
+    .values({ ...row, seal })
+    .execute();
+}
+
+/** Writes the fields that a change can touch, and the seal over all. */
+export async function updateKey(tx: Tx, rowKey: Uint8Array, row: Unsealed<KeyRow>): Promise<void> {
+  await tx
+    .updateTable('key')
+    .set({
+      state: row.state,
+      version: row.version,
+      rotation_due_at: row.rotation_due_at,
+      revocation_cause: row.revocation_cause,
+      revoked_at: row.revoked_at,
+      seal: sealRow(rowKey, 'key', sealedFields(row)),
+    })
+    .where('id', '=', row.id)
+    .execute();
+}
+
+/** The key with its seal checked; undefined where this tenant has no such key. */
+export async function findKey(
+  tx: Tx,
+  rowKey: Uint8Array,
+  tenant: string,
+  id: string,
+): Promise<KeyRow | undefined> {
+  const row = await tx
+    .selectFrom('key')
+    .selectAll()
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+  if (row !== undefined) checkRow(rowKey, 'key', sealedFields(row), row.seal);
+  return row;
+}
+
+export async function listKeys(
+  tx: Tx,
+  rowKey: Uint8Array,
+  tenant: string,
+  system?: string,
+): Promise<KeyRow[]> {
+  let query = tx
+    .selectFrom('key')
+    .selectAll()
+    .where('tenant', '=', tenant)
+    .orderBy('created_at')
+    .orderBy('id');
+  if (system !== undefined) query = query.where('system', '=', system);
+  const rows = await query.execute();
+  for (const row of rows) checkRow(rowKey, 'key', sealedFields(row), row.seal);
+  return rows;
+}
+
+export async function insertVersion(tx: Tx, row: Insertable<Tables['key_version']>): Promise<void> {
+  await tx.insertInto('key_version').values(row).execute();
+}
+
+export async function listVersions(tx: Tx, key: string): Promise<Omit<KeyVersionRow, 'wrapped_secret'>[]> {
+  return tx
+    .selectFrom('key_version')
+    .select(['id', 'key', 'version', 'created_at'])
+    .where('key', '=', key)
+    .orderBy('version')
+    .execute();
+}
+
+export async function findVersion(tx: Tx, key: string, id: string): Promise<KeyVersionRow | undefined> {
+  return tx
+    .selectFrom('key_version')
+    .selectAll()
+    .where('id', '=', id)
+    .where('key', '=', key)
+    .executeTakeFirst();
+}
+
+export async function systemExists(tx: Tx, tenant: string, system: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('system')
+    .select('id')
+    .where('id', '=', system)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Which of the context's names exist; read together, in the snapshot of the authorisation. */
+export async function contextExists(
+  tx: Tx,
+  tenant: string,
+  study: string,
+  subject: string | undefined,
+): Promise<{ study: boolean; subject: boolean }> {
+  const found = await tx
+    .selectFrom('study')
+    .select('id')
+    .where('id', '=', study)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+  if (found === undefined || subject === undefined) return { study: found !== undefined, subject: false };
+  const row = await tx
+    .selectFrom('subject')
+    .select('alias')
+    .where('study', '=', study)
+    .where('alias', '=', subject)
+    .executeTakeFirst();
+  return { study: true, subject: row !== undefined };
+}
+
+/** The systems of those of the keys that the tenant has, by key id. */
+export async function keysKnown(
+  tx: Tx,
+  tenant: string,
+  keys: readonly string[],
+): Promise<Map<string, string>> {
+  if (keys.length === 0) return new Map();
+  const rows = await tx
+    .selectFrom('key')
+    .select(['id', 'system'])
+    .where('tenant', '=', tenant)
+    .where('id', 'in', [...keys])
+    .execute();
+  return new Map(rows.map(({ id, system }) => [id, system]));
+}

@@ -1,0 +1,100 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely } from 'kysely';
+import type { Transaction } from 'kysely';
+import { DatabaseError } from './database-error.ts';
+import { StartupError } from './errors.ts';
+import { ReaderConnection, WriterConnection } from './sqlite/connections.ts';
+import { OneConnectionDialect } from './sqlite/dialect.ts';
+import type { Tables } from './tables.ts';
+
+/** Marks a file as Trialkeep's, in SQLite's application_id: the bytes "TKP1". */
+const applicationId = 0x544b5031;
+
+/** A transaction, or a snapshot, of the main database. */
+export type Tx = Transaction<Tables>;
+
+/** One database: snapshots for reading, and the lane in which everything is written. */
+export interface Database<T = Tables> {
+  /** Runs `work` in one consistent snapshot. */
+  read<R>(work: (snapshot: Transaction<T>) => Promise<R>): Promise<R>;
+  /**
+   * Runs `work` in the writer's lane and commits it durably, or rolls everything back when it throws. Nothing but the
+   * transaction may be awaited inside: the lane stands still meanwhile.
+   */
+  write<R>(work: (transaction: Transaction<T>) => Promise<R>): Promise<R>;
+  close(): Promise<void>;
+}
+
+/** The migrations of one database, in order: `NNNN-name.<store>.sqlite.sql`. */
+function migrations(store: string): { version: number; sql: string }[] {
+  const folder = new URL('../migrations/', import.meta.url);
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(`.${store}.sqlite.sql`))
+    .sort()
+    .map((name) => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, folder), 'utf8') }));
+}
+
+/** Makes a new database file; the caller has made sure that none is there. */
+export function createDatabase(file: string, store: string): void {
+  const database = new DatabaseSync(file);
+  try {
+    database.exec('pragma journal_mode = wal; pragma synchronous = full');
+    database.exec(`begin immediate; pragma application_id = ${applicationId}`);
+    for (const migration of migrations(store)) {
+      database.exec(migration.sql);
+      database.exec(`pragma user_version = ${migration.version}`);
+    }
+    database.exec('commit');
+  } finally {
+    database.close();
+  }
+}
+
+/** Refuses a file that is not a whole database of ours, and brings an older one up to date. */
+function prepareFile(file: string, store: string): void {
+  if (!existsSync(file)) throw new StartupError('database.missing', file);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file);
+    const number = (pragma: string): number =>
+      Object.values(database?.prepare(`pragma ${pragma}`).get() ?? {})[0] as number;
+    if (number('application_id') !== applicationId) throw new StartupError('database.foreign', file);
+    const steps = migrations(store);
+    const present = number('user_version');
+    if (present > (steps.at(-1)?.version ?? 0)) throw new StartupError('database.newer', file);
+    for (const step of steps.filter(({ version }) => version > present)) {
+      database.exec(`begin immediate; ${step.sql}; pragma user_version = ${step.version}; commit`);
+    }
+  } catch (error) {
+    if (error instanceof StartupError) throw error;
+    throw databaseStartupError(error, file);
+  } finally {
+    database?.close();
+  }
+}
+
+/** What a failing statement means to somebody who starts the server. */
+export function databaseStartupError(error: unknown, file: string): StartupError {
+  const { kind, message } = DatabaseError.from(error);
+  if (kind === 'foreign') return new StartupError('database.foreign', file, error);
+  if (kind === 'damaged') return new StartupError('database.damaged', file, error);
+  return new StartupError('data.unreadable', `${file}: ${message}.`, error);
+}
+
+/** Opens an existing database file. */
+export function openDatabase<T>(file: string, store: string): Database<T> {
+  prepareFile(file, store);
+  const connections = { writer: new WriterConnection(file), reader: new ReaderConnection(file) };
+  const writer = new Kysely<T>({ dialect: new OneConnectionDialect(connections.writer, 'begin immediate') });
+  const reader = new Kysely<T>({ dialect: new OneConnectionDialect(connections.reader, 'begin') });
+  return {
+    read: (work) => reader.transaction().execute(work),
+    write: (work) => writer.transaction().execute(work),
+    // Not through Kysely, which leaves a connection alone that it has never used.
+    close: async () => {
+      await connections.reader.close();
+      await connections.writer.close();
+    },
+  };
+}

@@ -1,0 +1,130 @@
+import type { ErrorCode } from '@trialkeep/contract';
+import { errors } from '@trialkeep/contract';
+
+/** What a service throws when it refuses or cannot do what was asked; `http.ts` gives it its status. */
+export class OperationError extends Error {
+  readonly code: ErrorCode;
+  /** JSON pointer of the input that is wrong. */
+  readonly field: string | undefined;
+
+  constructor(code: ErrorCode, options: { field?: string; detail?: string; cause?: unknown } = {}) {
+    const message = errors[code].message;
+    super(options.detail === undefined ? message : `${message} ${options.detail}`, { cause: options.cause });
+    this.name = 'OperationError';
+    this.code = code;
+    this.field = options.field;
+  }
+}
+
+/** Everything that keeps the server, or a command on its data directory, from starting. */
+export const startupErrors = {
+  'data.missing': {
+    message: 'There is no Trialkeep data directory here.',
+    fix: 'Make one with `trialkeep self init`, or name the right directory with --data or TRIALKEEP_DATA.',
+  },
+  'data.not_empty': {
+    message: 'The directory holds something already, and nothing of it was touched.',
+    fix: 'Name an empty or a new directory.',
+  },
+  'data.in_use': {
+    message: 'Another process is using this data directory.',
+    fix: 'Stop that server first, or name another directory.',
+  },
+  'data.unreadable': {
+    message: 'A file of the data directory cannot be read or written.',
+    fix: 'Give the account that runs Trialkeep the ownership of the data directory, and free space if the disk is full.',
+  },
+  'config.invalid': {
+    message: 'The configuration file is not what this version of Trialkeep reads.',
+    fix: 'Correct the field that is named in trialkeep.json, or restore the file from the last self-backup.',
+  },
+  'config.key_literal': {
+    message: 'The configuration holds something that looks like a key or a secret.',
+    fix: 'Keep keys and secrets out of configuration: remove the value, and replace the key if it was real.',
+  },
+  'profile.regulated': {
+    message: 'The regulated profile refuses this configuration.',
+    fix: 'Give it what it names (docs/decisions/0002-cryptographic-modules.md), or run the evaluation profile.',
+  },
+  'profile.promotion': {
+    message: 'A data directory made under one profile cannot be used under another.',
+    fix: 'Make a new data directory with `trialkeep self init` under the profile that you want.',
+  },
+  'root.passphrase_missing': {
+    message: 'The passphrase of the root of trust is not there.',
+    fix: 'Put it back as root/passphrase (mode 0600) in the data directory, or in the file that TRIALKEEP_PASSPHRASE_FILE names.',
+  },
+  'root.passphrase_exposed': {
+    message: 'Other accounts of this machine can read the passphrase of the root of trust.',
+    fix: 'Run chmod 600 on the passphrase file; make a new root of trust if somebody may have read it.',
+  },
+  'root.passphrase_wrong': {
+    message: 'The passphrase does not open this root of trust.',
+    fix: 'Give the passphrase that was made together with this data directory.',
+  },
+  'database.missing': {
+    message: 'The data directory has no database.',
+    fix: 'Restore it with `trialkeep self restore`; Trialkeep never makes an empty one in place of a lost one.',
+  },
+  'database.foreign': {
+    message: 'The database file was not made by Trialkeep.',
+    fix: 'Put the right file back, or restore with `trialkeep self restore`.',
+  },
+  'database.damaged': {
+    message: 'The database file is damaged or only half there.',
+    fix: 'Restore it with `trialkeep self restore`.',
+  },
+  'database.newer': {
+    message: 'The database was written by a newer version of Trialkeep.',
+    fix: 'Run that version or a later one.',
+  },
+  'database.altered': {
+    message: 'A row of the database does not carry the seal that Trialkeep wrote with it.',
+    fix: 'Somebody changed the database behind the server: treat it as an incident, and restore a backup.',
+  },
+  'server.port_in_use': {
+    message: 'Another program listens on that port.',
+    fix: 'Choose another port with --port, or stop the other program.',
+  },
+  'server.address_refused': {
+    message: 'The server cannot listen on that address.',
+    fix: 'The evaluation profile speaks plain HTTP and listens on loopback only: use --host 127.0.0.1.',
+  },
+  'backup.target_not_empty': {
+    message: 'The backup folder holds something already, and nothing of it was touched.',
+    fix: 'Name a new or an empty folder.',
+  },
+  'backup.damaged': {
+    message: 'The backup is incomplete or was altered; nothing was restored.',
+    fix: 'Use another copy of the backup.',
+  },
+  'backup.missing': {
+    message: 'There is no Trialkeep backup in that folder.',
+    fix: 'Name the folder that `trialkeep self backup` wrote.',
+  },
+  'restore.target_not_empty': {
+    message: 'The data directory has a database already, and nothing of it was touched.',
+    fix: 'Move the `state` folder of the data directory away first, or name another directory.',
+  },
+  'usage.invalid': {
+    message: 'The command does not have the form that it takes.',
+    fix: 'Use the `trialkeep` command; it shows the form with --help.',
+  },
+  'startup.unexpected': {
+    message: 'Something unexpected kept the command from finishing.',
+    fix: 'See the message and the server log, and report it.',
+  },
+} as const satisfies Record<string, { message: string; fix: string }>;
+export type StartupErrorCode = keyof typeof startupErrors;
+
+/** Thrown before the server answers requests; `main.ts` prints it and ends with a non-zero status. */
+export class StartupError extends Error {
+  readonly code: StartupErrorCode;
+
+  constructor(code: StartupErrorCode, detail?: string, cause?: unknown) {
+    const message = startupErrors[code].message;
+    super(detail === undefined ? message : `${message} ${detail}`, { cause });
+    this.name = 'StartupError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,161 @@
+import type { AddressInfo } from 'node:net';
+import { errors, inputPlaces, operations } from '@trialkeep/contract';
+import type { ErrorBody, Operation, OperationId } from '@trialkeep/contract';
+import Fastify, { LogController } from 'fastify';
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { OperationError, StartupError } from './errors.ts';
+import { newId } from './ids.ts';
+
+/** The largest request: 64 KiB of plaintext in base64, its context, and room. */
+const maxBodyBytes = 256 * 1024;
+
+/** Who answers: the gate, behind which nothing of HTTP is known. */
+export interface Admission {
+  admit(request: {
+    operation: OperationId;
+    authorization: string | undefined;
+    input: unknown;
+    source: string;
+    requestId: string;
+  }): Promise<unknown>;
+}
+
+/** What the status page at `/` shows. */
+export type StatusPage = () => Promise<string>;
+
+/** Builds the HTTP face of the operations: one route for each, nothing else but the status page. */
+export function createHttpServer(
+  gate: Admission,
+  statusPage: StatusPage,
+  logger: FastifyBaseLogger,
+): FastifyInstance {
+  const server = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: maxBodyBytes,
+    genReqId: newId,
+    routerOptions: { maxParamLength: 200 },
+  });
+  // Every operation checks its own input, behind authentication: Fastify only carries it.
+  server.setValidatorCompiler(() => () => true);
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, body),
+  );
+  server.setErrorHandler(answerError);
+  server.setNotFoundHandler((request, reply) =>
+    answerError(new OperationError('request.unknown_operation'), request, reply),
+  );
+  for (const operation of Object.values(operations)) addRoute(server, gate, operation);
+  server.get('/', async (_request, reply) => {
+    await reply
+      .header(
+        'content-security-policy',
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+      )
+      .header('cache-control', 'no-store')
+      .type('text/html; charset=utf-8')
+      .send(await statusPage());
+  });
+  return server;
+}
+
+/** Listens, or says in our own words why that is not possible. */
+export async function listen(server: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') throw new StartupError('server.port_in_use', `${host}:${port}.`, error);
+    throw new StartupError('server.address_refused', `${host}:${port}.`, error);
+  }
+  const address = server.server.address() as AddressInfo;
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+function addRoute(server: FastifyInstance, gate: Admission, operation: Operation): void {
+  const produces = operation.produces ?? 'json';
+  server.route({
+    method: operation.method,
+    url: operation.path.replace(/\{\w+\*\}/, '*').replace(/\{(\w+)\}/g, ':$1'),
+    ...(produces === 'json' ? { schema: { response: { 200: operation.output } } } : {}),
+    handler: async (request, reply) => {
+      const answer = await gate.admit({
+        operation: operation.id as OperationId,
+        authorization: request.headers.authorization,
+        input: readInput(operation, request),
+        source: request.ip,
+        requestId: request.id,
+      });
+      // What a ledger or a key answers belongs to this caller alone.
+      void reply.header(
+        'cache-control',
+        operation.permission === 'public' ? 'no-store' : 'private, no-store',
+      );
+      if (produces === 'text') void reply.type('text/plain; charset=utf-8');
+      if (produces === 'bytes') void reply.type('application/octet-stream');
+      return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
+    },
+  });
+}
+
+/** All inputs by name. A body that is not a JSON object is handed on as it is, for the operation's check to refuse. */
+function readInput(operation: Operation, request: FastifyRequest): unknown {
+  const places = inputPlaces(operation);
+  const params = request.params as Record<string, string>;
+  const fromPath = Object.fromEntries(places.path.map((name) => [name, params[name] ?? params['*']]));
+  if (operation.method === 'GET') return { ...(request.query as object), ...fromPath };
+  const body = parseBody(request.body);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  const clash = places.path.find((name) => Object.hasOwn(body, name));
+  if (clash !== undefined) return { ...body, [`${clash} (in the path already)`]: null };
+  return { ...body, ...fromPath };
+}
+
+function parseBody(body: unknown): unknown {
+  if (body === undefined || body === '') return {};
+  if (typeof body !== 'string') return undefined;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+async function answerError(
+  error: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const known = operationError(error);
+  const { status, fix } = errors[known.code];
+  if (known.code === 'server.internal')
+    request.log.error({ requestId: request.id, stack: error.stack }, 'A request failed.');
+  const body: ErrorBody = {
+    error: {
+      code: known.code,
+      message: known.message,
+      fix,
+      ...(known.field === undefined ? {} : { field: known.field }),
+      requestId: request.id,
+    },
+  };
+  if (status === 401) void reply.header('www-authenticate', 'Bearer');
+  if (status === 503) void reply.header('retry-after', '1');
+  await reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(body));
+}
+
+/** What goes wrong in Fastify itself, in the words of the API. */
+function operationError(error: FastifyError | Error): OperationError {
+  if (error instanceof OperationError) return error;
+  const status = 'statusCode' in error ? error.statusCode : undefined;
+  if (status === 413) return new OperationError('request.too_large');
+  if (status !== undefined && status >= 400 && status < 500) {
+    return new OperationError('request.invalid', { cause: error });
+  }
+  return new OperationError('server.internal', { cause: error });
+}

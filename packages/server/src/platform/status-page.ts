@@ -1,0 +1,57 @@
+import type { Operations, Output } from '@trialkeep/contract';
+
+type Status = Output<Operations['instance.status']>;
+
+const styles = `
+  :root { color-scheme: light dark; }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem; }
+  dt { font-weight: 600; margin-top: 0.75rem; }
+  dd { margin: 0; }
+`;
+
+function escape(text: string): string {
+  const entities: Record<string, string> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  };
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+}
+
+const states: Record<Status['state'], string> = {
+  ready: 'Ready.',
+  recovery:
+    'In recovery: the database is older than, or differs from, a checkpoint kept outside it. No key can be used.',
+};
+
+/** The plain page at `/`, for somebody who wants to know whether the server is up. */
+export function renderStatusPage(status: Status, reasons: readonly string[]): string {
+  const list = (items: readonly string[]): string =>
+    `<ul>${items.map((item) => `<li>${escape(item)}</li>`).join('')}</ul>`;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Trialkeep</title>
+<style>${styles}</style>
+</head>
+<body>
+<main>
+<h1>Trialkeep</h1>
+<p role="status">${states[status.state]}</p>
+${reasons.length > 0 ? list(reasons) : ''}
+<dl>
+<dt>Version</dt><dd>${escape(status.version)}</dd>
+<dt>Profile</dt><dd>${escape(status.profile)}</dd>
+<dt>Root of trust</dt><dd>${escape(status.rootOfTrust)}</dd>
+<dt>What this configuration cannot promise</dt><dd>${list(status.limits)}</dd>
+</dl>
+<p><a href="/openapi.json">OpenAPI document</a> · <a href="/v1/status">Status as JSON</a></p>
+</main>
+</body>
+</html>
+`;
+}

@@ -1,0 +1,105 @@
+import type { KeyState, Role } from '@trialkeep/contract';
+import type { Generated } from 'kysely';
+
+/** The rows of the main database, as migrations/0001-initial.main.sqlite.sql defines them. */
+export interface Tables {
+  instance: {
+    singleton: number;
+    id: string;
+    profile: string;
+    region: string;
+    origin: string;
+    root_id: string;
+    wrapped_key: Uint8Array;
+    created_at: number;
+  };
+  tenant: {
+    id: string;
+    account: string;
+    name: string;
+    key_version: string;
+    wrapped_key: Uint8Array;
+    created_at: number;
+  };
+  log: {
+    id: Generated<number>;
+    tenant: string | null;
+    origin: string;
+    verifier_key: string;
+    wrapped_signing_key: Uint8Array;
+    payload_key_version: string;
+    wrapped_payload_key: Uint8Array;
+  };
+  head: { log: number; size: number; epoch: number; time: number; integrated_size: number; root: Uint8Array };
+  ledger_entry: { log: number; position: number; bytes: Uint8Array };
+  ledger_payload: { log: number; position: number; ciphertext: Uint8Array };
+  ledger_tile: { log: number; level: number; tile: number; hashes: Uint8Array };
+  ledger_checkpoint: { log: number; size: number; note: string; created_at: number };
+  ledger_index: {
+    log: number;
+    position: number;
+    entry: string;
+    time: number;
+    operation: string;
+    outcome: string;
+    actor: string | null;
+    key: string | null;
+    study: string | null;
+    system: string | null;
+    subject: string | null;
+    class: string | null;
+  };
+  study: { id: string; tenant: string; protocol: string; title: string; created_at: number };
+  system: { id: string; tenant: string; name: string; type: string; vendor: string; created_at: number };
+  subject: {
+    tenant: string;
+    study: string;
+    alias: string;
+    number_ciphertext: Uint8Array;
+    created_at: number;
+  };
+  credential: {
+    id: string;
+    log: number;
+    name: string;
+    role: Role;
+    system: string | null;
+    secret_hash: Uint8Array;
+    state: 'active' | 'revoked';
+    created_at: number;
+    expires_at: number | null;
+    seal: Uint8Array;
+  };
+  credential_key: { credential: string; key: string; seal: Uint8Array };
+  key: {
+    id: string;
+    tenant: string;
+    system: string;
+    description: string;
+    algorithm: string;
+    purpose: string;
+    state: KeyState;
+    version: number;
+    created_at: number;
+    activates_at: number | null;
+    expires_at: number | null;
+    rotation_period_days: number;
+    rotation_due_at: number;
+    revocation_cause: string | null;
+    revoked_at: number | null;
+    seal: Uint8Array;
+  };
+  key_version: { id: string; key: string; version: number; wrapped_secret: Uint8Array; created_at: number };
+}
+
+/** The row of the shred store, as migrations/0001-initial.shred.sqlite.sql defines it. */
+export interface ShredTables {
+  shreddable_key: {
+    id: string;
+    tenant: string;
+    kind: 'study' | 'subject';
+    version: string;
+    epoch: number;
+    wrapped_secret: Uint8Array;
+  };
+}

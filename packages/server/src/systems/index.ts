@@ -1,0 +1,3 @@
+export { registryImplementations } from './registry.ts';
+export { findAccount } from './store.ts';
+export { tenantImplementations } from './tenants.ts';

@@ -1,0 +1,136 @@
+import { sealCompact, randomId } from '@trialkeep/crypto';
+import type { OperationId, Operations, Output } from '@trialkeep/contract';
+import type { Hierarchy } from '../keys/index.ts';
+import { OperationError } from '../platform/errors.ts';
+import { newId } from '../platform/ids.ts';
+import { tenantOf } from '../platform/implementation.ts';
+import type { Apply, Context, Implementations } from '../platform/implementation.ts';
+import * as store from './store.ts';
+
+export type RegistryOperationId = Extract<OperationId, `${'studies' | 'systems' | 'subjects'}.${string}`>;
+
+const subjectsPerPage = 1000;
+/** Binds a subject's number to the field that holds it. */
+const numberContext = { 'trialkeep:field': 'subject.number' };
+
+/** Binds the operations on studies, systems and subjects to their behaviour. */
+export function registryImplementations(hierarchy: Hierarchy): Implementations<RegistryOperationId> {
+  return {
+    'studies.create': (context) => createStudy(hierarchy, context),
+    'studies.list': async ({ caller, facts }) => {
+      const rows = await facts.get('studies', (snapshot) => store.listStudies(snapshot, tenantOf(caller)));
+      return { studies: rows.map(studyView) };
+    },
+    'systems.create': async (context) => createSystem(context),
+    'systems.list': async ({ caller, facts }) => {
+      const rows = await facts.get('systems', (snapshot) => store.listSystems(snapshot, tenantOf(caller)));
+      return { systems: rows.map(systemView) };
+    },
+    'subjects.create': (context) => createSubject(hierarchy, context),
+    'subjects.list': (context) => listSubjects(context),
+  };
+}
+
+function studyView({
+  id,
+  protocol,
+  title,
+  created_at,
+}: store.StudyRow): Output<Operations['studies.create']> {
+  return { id, protocol, title, createdAt: created_at };
+}
+
+function systemView({
+  id,
+  name,
+  type,
+  vendor,
+  created_at,
+}: store.SystemRow): Output<Operations['systems.create']> {
+  return {
+    id,
+    name,
+    type: type as Output<Operations['systems.create']>['type'],
+    vendor,
+    createdAt: created_at,
+  };
+}
+
+async function createStudy(
+  hierarchy: Hierarchy,
+  { input, caller, record }: Context<'studies.create'>,
+): Promise<Apply<'studies.create'>> {
+  const tenant = tenantOf(caller);
+  const id = newId();
+  record.study = id;
+  await hierarchy.createShreddable(tenant, 'study', id);
+  return async (tx, time) => {
+    const row = {
+      id,
+      tenant,
+      protocol: input.protocol,
+      title: input.title ?? input.protocol,
+      created_at: time,
+    };
+    await store.insertStudy(tx, row);
+    return studyView(row);
+  };
+}
+
+async function createSystem({
+  input,
+  caller,
+  record,
+}: Context<'systems.create'>): Promise<Apply<'systems.create'>> {
+  const tenant = tenantOf(caller);
+  const id = newId();
+  record.system = id;
+  return async (tx, time) => {
+    const row = { id, tenant, name: input.name, type: input.type, vendor: input.vendor, created_at: time };
+    await store.insertSystem(tx, row);
+    return systemView(row);
+  };
+}
+
+/** Only the alias leaves: the site's number is readable under the subject's key alone, and is in no entry. */
+async function createSubject(
+  hierarchy: Hierarchy,
+  { input, caller, record, facts }: Context<'subjects.create'>,
+): Promise<Apply<'subjects.create'>> {
+  const tenant = tenantOf(caller);
+  await knownStudy(tenant, input.study, facts);
+  record.study = input.study;
+  const alias = randomId().toString('hex');
+  const key = await hierarchy.createShreddable(tenant, 'subject', alias);
+  const plaintext = Buffer.from(input.number, 'utf8');
+  const number_ciphertext = sealCompact({ ...key, context: numberContext, plaintext });
+  plaintext.fill(0);
+  record.subject = alias;
+  return async (tx, time) => {
+    await store.insertSubject(tx, { tenant, study: input.study, alias, number_ciphertext, created_at: time });
+    return { alias, study: input.study, createdAt: time };
+  };
+}
+
+async function listSubjects({ input, caller, facts, record }: Context<'subjects.list'>) {
+  await knownStudy(tenantOf(caller), input.study, facts);
+  record.study = input.study;
+  const after = input.cursor ?? '';
+  const rows = await facts.get(`subjects ${input.study} ${after}`, (snapshot) =>
+    store.listSubjects(snapshot, input.study, after, subjectsPerPage),
+  );
+  const last = rows.at(-1);
+  return {
+    subjects: rows.map(({ alias, study, created_at }) => ({ alias, study, createdAt: created_at })),
+    next: rows.length === subjectsPerPage && last !== undefined ? last.alias : null,
+  };
+}
+
+async function knownStudy(
+  tenant: string,
+  study: string,
+  facts: Context<'subjects.list'>['facts'],
+): Promise<void> {
+  const exists = await facts.get(`study ${study}`, (snapshot) => store.studyExists(snapshot, tenant, study));
+  if (!exists) throw new OperationError('study.unknown', { field: '/study' });
+}

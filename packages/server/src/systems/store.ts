@@ -1,0 +1,106 @@
+import type { Selectable } from 'kysely';
+import { DatabaseError } from '../platform/database-error.ts';
+import type { Tx } from '../platform/database.ts';
+import { OperationError } from '../platform/errors.ts';
+import type { Tables } from '../platform/tables.ts';
+import type { ErrorCode } from '@trialkeep/contract';
+
+export type TenantRow = Selectable<Tables['tenant']>;
+export type StudyRow = Selectable<Tables['study']>;
+export type SystemRow = Selectable<Tables['system']>;
+export type SubjectRow = Selectable<Tables['subject']>;
+
+/** Says what a broken unique constraint means; the names are unique within their tenant. */
+async function unlessTaken(insert: Promise<unknown>, code: ErrorCode, field: string): Promise<void> {
+  try {
+    await insert;
+  } catch (error) {
+    if (error instanceof DatabaseError && error.kind === 'unique') throw new OperationError(code, { field });
+    throw error;
+  }
+}
+
+export async function insertTenant(tx: Tx, row: TenantRow): Promise<void> {
+  await unlessTaken(tx.insertInto('tenant').values(row).execute(), 'tenant.exists', '/name');
+}
+
+/** Tenants with the origin and verifier key of their logs. */
+export async function listTenants(
+  tx: Tx,
+): Promise<{ id: string; account: string; name: string; origin: string; verifier_key: string }[]> {
+  return tx
+    .selectFrom('tenant')
+    .innerJoin('log', 'log.tenant', 'tenant.id')
+    .select(['tenant.id', 'tenant.account', 'tenant.name', 'log.origin', 'log.verifier_key'])
+    .orderBy('tenant.created_at')
+    .orderBy('tenant.id')
+    .execute();
+}
+
+export async function findAccount(tx: Tx, tenant: string): Promise<string> {
+  const row = await tx
+    .selectFrom('tenant')
+    .select('account')
+    .where('id', '=', tenant)
+    .executeTakeFirstOrThrow();
+  return row.account;
+}
+
+export async function insertStudy(tx: Tx, row: StudyRow): Promise<void> {
+  await unlessTaken(tx.insertInto('study').values(row).execute(), 'study.exists', '/protocol');
+}
+
+export async function listStudies(tx: Tx, tenant: string): Promise<StudyRow[]> {
+  return tx
+    .selectFrom('study')
+    .selectAll()
+    .where('tenant', '=', tenant)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
+export async function studyExists(tx: Tx, tenant: string, study: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('study')
+    .select('id')
+    .where('id', '=', study)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function insertSystem(tx: Tx, row: SystemRow): Promise<void> {
+  await unlessTaken(tx.insertInto('system').values(row).execute(), 'system.exists', '/name');
+}
+
+export async function listSystems(tx: Tx, tenant: string): Promise<SystemRow[]> {
+  return tx
+    .selectFrom('system')
+    .selectAll()
+    .where('tenant', '=', tenant)
+    .orderBy('created_at')
+    .orderBy('id')
+    .execute();
+}
+
+export async function insertSubject(tx: Tx, row: SubjectRow): Promise<void> {
+  await tx.insertInto('subject').values(row).execute();
+}
+
+/** A page of a study's subjects in the order of their aliases, from behind `after`. */
+export async function listSubjects(
+  tx: Tx,
+  study: string,
+  after: string,
+  limit: number,
+): Promise<Pick<SubjectRow, 'alias' | 'study' | 'created_at'>[]> {
+  return tx
+    .selectFrom('subject')
+    .select(['alias', 'study', 'created_at'])
+    .where('study', '=', study)
+    .where('alias', '>', after)
+    .orderBy('alias')
+    .limit(limit)
+    .execute();
+}

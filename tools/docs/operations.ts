@@ -1,0 +1,75 @@
+import type { Operation, Role } from '@trialkeep/contract';
+import { operations, roles } from '@trialkeep/contract';
+import type { Page } from './page.ts';
+import { code, heading, table } from './page.ts';
+
+const all: readonly Operation[] = Object.values(operations);
+const roleNames = Object.keys(roles) as Role[];
+
+function permits(role: Role, { permission }: Operation): boolean {
+  return permission === 'public' || (roles[role] as readonly string[]).includes(permission);
+}
+
+function listed(words: readonly string[]): string {
+  return words.length === 0 ? '–' : words.map(code).join(', ');
+}
+
+function permissionMatrix(): string {
+  const rows = all.map((operation) => [
+    code(operation.id),
+    operation.summary,
+    code(operation.permission),
+    ...roleNames.map((role) => (permits(role, operation) ? 'yes' : '–')),
+  ]);
+  return table(['operation', 'what it does', 'permission', ...roleNames], rows);
+}
+
+function records(): string {
+  const rows = all.map(({ id, method, path, effect, record, recorded, reason, requirements }) => [
+    code(id),
+    code(`${method} ${path}`),
+    effect,
+    record === 'entry' ? 'ledger entry' : 'access log',
+    listed(recorded),
+    reason,
+    requirements.join(', ') || '–',
+  ]);
+  return table(
+    ['operation', 'request', 'effect', 'recorded in', 'inputs in the payload', 'reason', 'requirements'],
+    rows,
+  );
+}
+
+function answers(): string {
+  return table(
+    ['operation', 'errors of its own'],
+    all.map(({ id, errors }) => [code(id), listed(errors)]),
+  );
+}
+
+export const operationsPage: Page = {
+  path: 'docs/operations.md',
+  render: () =>
+    Promise.resolve(`${heading('Operations', 'packages/contract')}
+Every operation of Trialkeep, as the contract defines it. The server's OpenAPI document at \`/openapi.json\` gives the schemas.
+
+## Who may do what
+
+Denied is everything that no role of the caller permits. A service is held to the keys that its credential names besides.
+
+${permissionMatrix()}
+
+## What is recorded
+
+Every call of an operation that is recorded in the ledger leaves an entry, refused or not. The entry itself says who, what,
+when, which key and the outcome; inputs lie in its encrypted payload. Plaintext, ciphertext and secrets are in neither.
+
+${records()}
+
+## What it can answer
+
+Beside these, every operation can answer the \`request.\`, \`auth.\`, \`access.\` and \`server.\` errors of [errors](errors.md).
+
+${answers()}
+`),
+};
