@@ -5,7 +5,8 @@
  * Every line is tried, against a published answer or by a round trip; nothing is looked up. "works, not approved" means
  * that the call succeeded although no NIST publication approves the algorithm: under a FIPS configuration that is a
  * finding. "refused" carries Node's error code. "wrong" (a result that is not the right one) makes the exit status 1.
- * What the report cannot tell is said in docs/decisions/0002-cryptographic-modules.md.
+ * "works" does not say that the module's certificate covers the call: that and what else the report cannot tell is in
+ * docs/decisions/0002-cryptographic-modules.md.
  */
 import * as crypto from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -120,27 +121,32 @@ function pbkdf2Agrees(iterations: number): boolean {
   return crypto.pbkdf2Sync(key256, salt, iterations, 32, 'sha256').equals(block);
 }
 
+const countUp = (first: number): Buffer => Buffer.from(Array.from({ length: 80 }, (_, at) => first + at));
+
+/** RFC 5869 appendix A.2: a long salt, because it keys an HMAC and pedantic modules refuse short keys. */
+const hkdfVector = {
+  ikm: countUp(0x00),
+  salt: countUp(0x60),
+  info: countUp(0xb0),
+  okmStart: Buffer.from('b11e398dc80327a1c8e7f78c596a4934', 'hex'),
+};
+
 /** HKDF-Expand's first block as our formats compute it: HMAC(PRK, info ‖ 0x01). */
-function expand(prk: Buffer, info: Buffer): Buffer {
-  return crypto.createHmac('sha256', prk).update(info).update(Buffer.of(1)).digest();
-}
-
-/** RFC 5869 appendix A.1, from its PRK on. */
 function expandAgrees(): boolean {
-  const prk = Buffer.from('077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5', 'hex');
-  const info = Buffer.from('f0f1f2f3f4f5f6f7f8f9', 'hex');
-  return expand(prk, info).toString('hex').startsWith('3cb25f25faacd57a90434f64d0362f2a');
+  const { ikm, salt, info, okmStart } = hkdfVector;
+  const prk = crypto.createHmac('sha256', salt).update(ikm).digest();
+  const block = crypto.createHmac('sha256', prk).update(info).update(Buffer.of(1)).digest();
+  return block.subarray(0, okmStart.length).equals(okmStart);
 }
 
-/** Against the same built from HMAC. The salt has 32 bytes: it keys an HMAC, and pedantic modules refuse short keys. */
 function hkdfAgrees(): boolean {
-  const salt = Buffer.alloc(32, 0x73);
-  const prk = crypto.createHmac('sha256', salt).update(key256).digest();
-  return expand(prk, message).equals(Buffer.from(crypto.hkdfSync('sha256', key256, salt, message, 32)));
+  const { ikm, salt, info, okmStart } = hkdfVector;
+  return Buffer.from(crypto.hkdfSync('sha256', ikm, salt, info, okmStart.length)).equals(okmStart);
 }
 
-const digestOf = (hash: string, expectedHex: string) => (): boolean =>
-  crypto.createHash(hash).update('abc').digest('hex') === expectedHex;
+/** FIPS 180-4 and RFC 1321: the digest of "abc". */
+const digestOf = (hash: string, expectedPrefixHex: string) => (): boolean =>
+  crypto.createHash(hash).update('abc').digest('hex').startsWith(expectedPrefixHex);
 
 /** RFC 4231 test case 1. */
 const macOf = (hash: string, expectedPrefixHex: string) => (): boolean =>
@@ -196,7 +202,7 @@ const symmetric: readonly Probe[] = [
   {
     algorithm: 'SHA-256',
     approvedBy: 'FIPS 180-4',
-    run: digestOf('sha256', 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'),
+    run: digestOf('sha256', 'ba7816bf8f01cfea414140de5dae2223'),
   },
   { algorithm: 'MD5', approvedBy: null, run: digestOf('md5', '900150983cd24fb0d6963f7d28e17f72') },
   {

@@ -5,7 +5,9 @@
  * Unit tests share one process. Integration and end-to-end tests have a process each. With
  * TRIALKEEP_TEST_REQUIRE_ALL=1 a skipped test is a failure.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -37,7 +39,7 @@ interface Outcome {
   readonly counts: Counts;
 }
 
-function run(group: Group): Outcome {
+async function run(group: Group): Promise<Outcome> {
   const lines = join(resultsDirectory, `${group.name}.jsonl`);
   writeFileSync(lines, '');
   const reporter = (name: string, destination: string): string[] => [
@@ -45,7 +47,7 @@ function run(group: Group): Outcome {
     `--test-reporter-destination=${destination}`,
   ];
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const child = spawnSync(
+  const child = spawn(
     process.execPath,
     [
       '--test',
@@ -54,18 +56,27 @@ function run(group: Group): Outcome {
       ...reporter('./requirement-reporter.ts', lines),
       ...group.files,
     ],
-    { stdio: 'inherit', env, timeout: group.limitMinutes * 60_000 },
+    { stdio: 'inherit', env },
   );
+  const isLate = endAfter(child, group.limitMinutes);
+  const [status] = (await once(child, 'exit')) as [number | null];
   const { results, counts } = readLines(lines);
-  if (child.signal !== null) {
-    console.error(
-      `The ${group.name} tests were ended after ${group.limitMinutes} minutes: something stays open.`,
-    );
+  if (isLate()) {
+    console.error(`The ${group.name} tests were ended after ${group.limitMinutes} minutes.`);
   } else if (counts === undefined) {
-    console.error(`The ${group.name} tests ended before they were all done: something called process.exit.`);
+    console.error(`The ${group.name} tests ended before they were all done: something ended the process.`);
   }
-  const ok = child.status === 0 && counts !== undefined;
+  const ok = status === 0 && counts !== undefined;
   return { ok, results, counts: counts ?? { passed: 0, failed: 1, skipped: 0 } };
+}
+
+/** Asks a process to end when its time is over, so that it can say what it was at; then ends it. */
+function endAfter(child: ChildProcess, minutes: number): () => boolean {
+  let late = false;
+  const ask = setTimeout(() => (late = child.kill('SIGTERM')), minutes * 60_000);
+  const end = setTimeout(() => child.kill('SIGKILL'), minutes * 60_000 + 10_000);
+  child.once('exit', () => [ask, end].forEach(clearTimeout));
+  return () => late;
 }
 
 function readLines(path: string): { results: TestResult[]; counts: Counts | undefined } {
@@ -81,7 +92,7 @@ function readLines(path: string): { results: TestResult[]; counts: Counts | unde
 }
 
 /** Runs the groups that have files for the pattern, prints the closing line and says whether all is well. */
-function runAll(pattern: string | undefined): boolean {
+async function runAll(pattern: string | undefined): Promise<boolean> {
   const chosen = groups().map((group) => ({
     ...group,
     files: group.files.filter((file) => pattern === undefined || file.includes(pattern)),
@@ -92,7 +103,8 @@ function runAll(pattern: string | undefined): boolean {
     return false;
   }
   mkdirSync(resultsDirectory, { recursive: true });
-  const outcomes = chosen.filter((group) => group.files.length > 0).map(run);
+  const outcomes: Outcome[] = [];
+  for (const group of chosen) if (group.files.length > 0) outcomes.push(await run(group));
   const results = outcomes.flatMap((outcome) => outcome.results);
   keepResults(
     chosen.flatMap((group) => group.files),
@@ -120,4 +132,4 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 if (values.requirements === true) console.log(await requirementReport());
-else process.exitCode = runAll(positionals[0]) ? 0 : 1;
+else process.exitCode = (await runAll(positionals[0])) ? 0 : 1;

@@ -25,10 +25,10 @@ function permissionMatrix(): string {
 }
 
 function records(): string {
-  const rows = all.map(({ id, method, path, effect, record, recorded, reason, requirements }) => [
+  const rows = all.map(({ id, method, path, effect, urgent, record, recorded, reason, requirements }) => [
     code(id),
     code(`${method} ${path}`),
-    effect,
+    urgent === true ? `${effect}, on a full disk too` : effect,
     record === 'entry' ? 'ledger entry' : 'access log',
     listed(recorded),
     reason,

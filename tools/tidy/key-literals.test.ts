@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { checkKeyLiterals } from './key-literals.ts';
 
 function found(text: string, path = 'packages/server/src/platform/config.ts'): number {
@@ -30,14 +29,12 @@ test('private keys and access keys are found in documents too [URS-011]', () => 
   }
 });
 
-test('any random key of 32 bytes is found [URS-011]', () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ minLength: 1, maxLength: 16 }), (seed) => {
-      const key = createHash('sha256').update(seed).digest();
-      assert.equal(found(`'${key.toString('hex')}'`), 1);
-      assert.equal(found(`'${key.toString('base64')}'`), 1);
-    }),
-  );
+test('a thousand random keys of 32 bytes are found [URS-011]', () => {
+  for (let i = 0; i < 1000; i++) {
+    const key = createHash('sha256').update(String(i)).digest();
+    assert.equal(found(`'${key.toString('hex')}'`), 1, key.toString('hex'));
+    assert.equal(found(`'${key.toString('base64')}'`), 1, key.toString('base64'));
+  }
 });
 
 test('what only looks long is left alone', () => {

@@ -31,10 +31,13 @@ export function checkKeyLiterals({ path, text }: Source): Finding[] {
 function looksRandom(run: string): boolean {
   if (longestAscent(run) >= 10) return false;
   if (/^[0-9a-f]+$/i.test(run)) return bitsPerCharacter(run) >= 3;
-  return /[a-z]/.test(run) && /[A-Z]/.test(run) && bitsPerCharacter(run) >= 4.4;
+  if (!/[a-z]/.test(run) || !/[A-Z]/.test(run)) return false;
+  // A long name in camel case is almost all letters; of 43 random base64 digits about eight are none.
+  const isName = run.replaceAll(/[A-Za-z]/g, '').length < 3;
+  return bitsPerCharacter(run) >= (isName ? 4.4 : 4.1);
 }
 
-/** Shannon entropy of the characters: 4 at most for hexadecimal digits, 6 for base64; about 5 for 43 random ones. */
+/** Shannon entropy of the characters: 4 at most for hexadecimal digits, 6 for base64; 4.2 to 5.3 for 43 random ones. */
 function bitsPerCharacter(text: string): number {
   const counts = Map.groupBy(text, (character) => character);
   return [...counts.values()].reduce((bits, { length }) => {

@@ -31,6 +31,12 @@ test('a function is at most 70 lines long, of whatever kind', async () => {
   }
 });
 
+test('a group of tests may be longer, a test in it may not', async () => {
+  const group = (test: string): string => `describe('all', () => {\n${lines(70)}${test}\n});`;
+  assert.equal(await sizeFindings('e2e/a.test.ts', group('')), 0);
+  assert.equal(await sizeFindings('e2e/a.test.ts', group(`test('one', () => {${lines(71)}});`)), 1);
+});
+
 test('a file is named after what it holds', () => {
   const bad = ['packages/sdk/src/utils.ts', 'tools/helpers/a.ts', 'e2e/misc.test.ts', 'bench/string-util.ts'];
   for (const path of bad) assert.equal(checkName({ path, text: '' }).length, 1, path);

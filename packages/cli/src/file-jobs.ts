@@ -64,9 +64,9 @@ type OnProgress = (done: number) => void;
 
 interface Outcomes<Result> {
   readonly files: (FileJob & Result)[];
-  readonly failed: { readonly job: FileJob; readonly cause: unknown }[];
+  readonly failed: { readonly job: FileJob; readonly cause: SealError }[];
   /** A failure that ended the work, since the next file would share it. */
-  readonly fatal: unknown;
+  readonly fatal: Error | undefined;
 }
 
 /**
@@ -91,7 +91,8 @@ export async function runJobs<Result extends object>(
     progress.stop();
   }
   const { files, failed, fatal } = outcomes;
-  if (jobs.length === 1 && files.length === 0) throw fatal ?? failed[0]?.cause;
+  const single = jobs.length === 1 ? (fatal ?? failed[0]?.cause) : undefined;
+  if (single !== undefined) throw single;
   const failures = failed.map(({ job, cause }) => ({ ...job, error: reportable(cause) }));
   await print(io, options, { files, failed: failures }, () =>
     [
@@ -115,7 +116,7 @@ async function workThrough<Result extends object>(
   let doneBytes = 0;
   const files: (FileJob & Result)[] = [];
   const failed: Outcomes<Result>['failed'][number][] = [];
-  let fatal: unknown;
+  let fatal: Error | undefined;
   // The workers share one iterator: each takes the next file.
   const waiting = jobs.entries();
   const takeNext = async (): Promise<void> => {
@@ -131,7 +132,7 @@ async function workThrough<Result extends object>(
         files[index] = { ...job, ...result };
       } catch (cause) {
         if (cause instanceof SealError) failed[index] = { job, cause };
-        else fatal ??= cause;
+        else fatal ??= cause as Error;
       }
     }
   };

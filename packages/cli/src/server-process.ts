@@ -190,8 +190,8 @@ async function readLog(
 
 function errorOf(line: string): ServerProcessError | undefined {
   if (!line.startsWith('{"error":')) return undefined;
-  const error = (parseObject(line) as { error?: Record<string, unknown> } | undefined)?.error;
-  const { code, message, fix } = error ?? {};
+  const parsed: { error?: unknown } | undefined = parseObject(line);
+  const { code, message, fix } = (parsed?.error ?? {}) as Record<string, unknown>;
   if (typeof code !== 'string' || typeof message !== 'string' || typeof fix !== 'string') return undefined;
   return new ServerProcessError({ code, message, fix });
 }

@@ -47,7 +47,7 @@ export interface Kept<Made> {
   /** The profile that holds the secret now; undefined where it has to be shown, this once. */
   readonly profile: string | undefined;
   /** Why the secret is in no profile although one was named. */
-  readonly failure: unknown;
+  readonly failure: Error | undefined;
 }
 
 /**
@@ -67,9 +67,9 @@ export async function makeWithSecret<Made>(
     try {
       await reserved.save(secretOf(made));
       return { made, profile, failure: undefined };
-    } catch (failure) {
+    } catch (error) {
       // The secret exists nowhere else: it is shown rather than lost.
-      return { made, profile: undefined, failure };
+      return { made, profile: undefined, failure: error as Error };
     }
   } finally {
     await reserved.release();

@@ -24,11 +24,12 @@ export const reasonOption = (required: boolean): Option =>
 
 export const contextOption = (what: string): Option =>
   new Option('--context <name=value>', what).argParser(
-    (text: string, pairs: Readonly<Record<string, string>> = {}): Record<string, string> => {
+    (text: string, pairs: Readonly<Record<string, string>> | undefined): Record<string, string> => {
       const at = text.indexOf('=');
       if (at < 1) throw new InvalidArgumentError('Write it as name=value.');
       const name = text.slice(0, at);
-      if (Object.hasOwn(pairs, name)) throw new InvalidArgumentError(`The name ${name} stands there twice.`);
+      if (pairs !== undefined && Object.hasOwn(pairs, name))
+        throw new InvalidArgumentError(`The name ${name} stands there twice.`);
       return Object.assign(Object.create(null) as object, pairs, { [name]: text.slice(at + 1) });
     },
   );
@@ -39,8 +40,8 @@ export function parseTime(text: string): number {
   const date = form.exec(text)?.[1];
   const time = date === undefined ? Number.NaN : Date.parse(text);
   // The platform reads the thirtieth of February as a day in March.
-  const real = date !== undefined && new Date(`${date}T00:00Z`).toJSON()?.startsWith(date) === true;
-  if (!real || Number.isNaN(time)) {
+  const day = date === undefined ? null : new Date(`${date}T00:00Z`).toJSON();
+  if (Number.isNaN(time) || date === undefined || day?.slice(0, date.length) !== date) {
     throw new InvalidArgumentError('Write it as 2027-01-31 or 2027-01-31T12:00Z.');
   }
   return time;

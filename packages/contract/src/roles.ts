@@ -22,8 +22,8 @@ export const permissions = [
 export type Permission = (typeof permissions)[number];
 
 export const roles = {
-  /** Makes tenants; sees none of their keys, data or ledgers. Belongs to the instance. */
-  'instance-administrator': ['tenants:manage', 'tenants:read'],
+  /** Makes tenants and reads the instance's own ledger; sees none of the tenants' keys, data or ledgers. Belongs to the instance. */
+  'instance-administrator': ['tenants:manage', 'tenants:read', 'ledger:read'],
   /** Key custodian of one tenant: systems, keys and credentials; never plaintext. */
   custodian: [
     'studies:manage',

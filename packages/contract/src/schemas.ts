@@ -20,10 +20,13 @@ export const time = Type.Integer({
   maximum: 8_640_000_000_000_000,
   description: 'Unix time, ms',
 });
-/** Standard base64 with padding (RFC 4648 section 4), at most `maxBytes` bytes decoded. */
+/**
+ * Standard base64 with padding (RFC 4648 section 4), at most `maxBytes` bytes decoded; the unused bits of the last character are
+ * zero (section 3.5), so that bytes have one encoding.
+ */
 export function base64(maxBytes: number, description: string) {
   return Type.String({
-    pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$',
+    pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$',
     maxLength: Math.ceil(maxBytes / 3) * 4,
     contentEncoding: 'base64',
     description,
@@ -38,7 +41,7 @@ export function base64(maxBytes: number, description: string) {
 export const encryptionContext = Type.Record(
   Type.String({ pattern: '^[\\x21-\\x7e]{1,128}$' }),
   Type.String({ maxLength: 512 }),
-  { maxProperties: 16, description: 'Encryption context' },
+  { ...closed, maxProperties: 16, description: 'Encryption context' },
 );
 export type EncryptionContext = Static<typeof encryptionContext>;
 

@@ -46,3 +46,10 @@ test('hashes of a wrong length are refused [URS-033]', () => {
   assert.throws(() => nodeHash(sha256, new Uint8Array(32), new Uint8Array(33)), short);
   assert.throws(() => merkleRoot(sha256, new Uint8Array(33)), LedgerError);
 });
+
+test('hashes that are given as a Node Buffer stay as they are [URS-033]', () => {
+  const given = Buffer.from(leafHashes(sha256, entriesUpTo(5)));
+  const before = Buffer.from(given);
+  merkleRoot(sha256, given);
+  assert.deepEqual(given, before);
+});

@@ -49,7 +49,8 @@ export function merkleRoot(sha256: Sha256, hashes: Uint8Array): Uint8Array {
   let count = hashes.length / hashBytes;
   if (!Number.isInteger(count)) throw new LedgerError('ledger.hash_size');
   if (count === 0) return EMPTY_ROOT.slice();
-  const row = hashes.slice();
+  // Not `slice`, which is a view where the caller's bytes are a Node Buffer.
+  const row = new Uint8Array(hashes);
   const preimage = new Uint8Array(1 + 2 * hashBytes);
   preimage[0] = 1;
   for (; count > 1; count = Math.ceil(count / 2)) {

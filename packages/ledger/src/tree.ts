@@ -46,7 +46,7 @@ export class Tree {
   static async load(sha256: Sha256, size: number, readTile: TileReader): Promise<Tree> {
     const rightEdge: (Uint8Array | undefined)[] = [];
     for (const address of rightEdgeOfSize(checkLogSize(size))) {
-      rightEdge[address.level] = hashesOfTile(await readTile(address), address.width).slice();
+      rightEdge[address.level] = new Uint8Array(hashesOfTile(await readTile(address), address.width));
     }
     return new Tree(sha256, size, rightEdge);
   }

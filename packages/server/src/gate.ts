@@ -12,6 +12,7 @@ import { OperationError } from './platform/errors.ts';
 import { StaleFacts } from './platform/facts.ts';
 import type { FactsCache } from './platform/facts.ts';
 import type { Apply, Context, Implementations } from './platform/implementation.ts';
+import { illFormedText } from './platform/text.ts';
 import { Turns } from './platform/turns.ts';
 
 /** One request, as it came in. */
@@ -57,6 +58,8 @@ interface Visit {
 
 /** How often a request is authorised again because the facts moved on underneath it. */
 const maxAttempts = 10;
+/** Longest pointer to a wrong input that an answer and a payload carry, characters. */
+const maxFieldLength = 200;
 /** Changes of one log that may wait for their turn. */
 const maxWaitingChanges = 1000;
 /** Refusals for which the caller was allowed, and the thing could not be done. */
@@ -244,11 +247,15 @@ function checkInput(visit: Visit): void {
   if (validator === undefined) throw new Error(`Operation ${visit.operation.id} has no validator.`);
   if (!validator.Check(input)) {
     const [problem] = validator.Errors(input);
-    const field = problem?.instancePath || '/';
-    throw new OperationError('request.invalid', {
-      field,
-      detail: `${field}: ${problem?.message ?? 'unknown'}.`,
-    });
+    // The name of an unknown field is whatever the caller made up: its payload has to hold it.
+    const field = (problem?.instancePath || '/').slice(0, maxFieldLength);
+    const unknown = problem?.keyword === 'boolean';
+    const sentence = unknown ? 'is not a field of this operation' : (problem?.message ?? 'is not valid');
+    throw new OperationError('request.invalid', { field, detail: `${field}: ${sentence}.` });
+  }
+  const field = illFormedText(input);
+  if (field !== undefined) {
+    throw new OperationError('request.invalid', { field, detail: `${field}: is not well-formed Unicode.` });
   }
   visit.inputChecked = true;
 }

@@ -5,12 +5,15 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '../fixture.test.ts';
 import type { Ran, RunOptions } from '../fixture.test.ts';
 import { startServer } from '../server-process.ts';
 import type { RunningServer } from '../server-process.ts';
+
+const launcher = fileURLToPath(new URL('../../bin/trialkeep', import.meta.url));
 
 // Against a real server in a process of its own. The verbs run in this process, with streams of their own.
 describe('the command and a real server', () => {
@@ -308,7 +311,6 @@ describe('the command and a real server', () => {
     );
     const port = new URL(server.url).port;
     await failure(['server', '--data', second, '--port', port], 'server.port_in_use');
-    const launcher = fileURLToPath(new URL('../../bin/trialkeep', import.meta.url));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const args = ['server', '--data', second, '--port', '0', '--json'];
       const child = spawn(launcher, args, { env, stdio: ['ignore', 'pipe', 'ignore'] });
@@ -322,21 +324,47 @@ describe('the command and a real server', () => {
     }
   });
 
+  test('an interrupted command leaves nothing half-done', async () => {
+    const [source, sealed, opened] = [
+      join(folder, 'source'),
+      join(folder, 'source.sealed'),
+      join(folder, 'interrupted'),
+    ];
+    await writeFile(source, 'plaintext');
+    await said(['seal', source, '--key', world.key, '--profile', 'edc']);
+    const serverProcess = server.processId ?? assert.fail();
+    // A server that does not answer: the command waits with its target begun.
+    process.kill(serverProcess, 'SIGSTOP');
+    try {
+      const args = ['open', sealed, '--profile', 'edc', '--out-dir', opened];
+      const child = spawn(launcher, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+      const exited = once(child, 'exit');
+      const complaint = child.stderr.toArray();
+      const begun = async () =>
+        (await readdir(opened).catch(() => [])).some((name) => name.endsWith('.part'));
+      while (child.exitCode === null && !(await begun())) await setTimeout(5);
+      child.kill('SIGINT');
+      assert.deepEqual(await exited, [130, null]);
+      assert.match(String(await complaint), /\[cli\.interrupted\]/);
+      assert.deepEqual(await readdir(opened), []);
+    } finally {
+      process.kill(serverProcess, 'SIGCONT');
+    }
+  });
+
   test('a backup restores what was there [URS-080]', async () => {
     const backup = join(folder, 'backup');
+    const port = Number(new URL(server.url).port);
+    assert.equal(await server.stop(), 0);
     const made = await answer<{ folder: string }>(['self', 'backup', backup, '--data', data]);
     assert.equal(made.folder, backup);
     await failure(['self', 'backup', backup, '--data', data], 'backup.target_not_empty');
     await failure(['self', 'restore', backup, '--data', data], 'restore.target_not_empty');
-    const url = new URL(server.url);
-    assert.equal(await server.stop(), 0);
     await rename(join(data, 'state'), join(folder, 'lost'));
-    assert.match(
-      await said(['self', 'restore', backup, '--data', data]),
-      /^The state of 20.* is restored in /,
-    );
-    server = await startServer({ env, dataDirectory: data, port: Number(url.port) });
-    assert.equal(server.state, 'ready');
+    const restore = ['self', 'restore', backup, '--data', data];
+    assert.match(await said(restore), /^The state of 20.* is restored in /);
+    server = await startServer({ env, dataDirectory: data, port });
+    assert.equal(server.state, 'ready', server.reasons.join());
     await said(['key', 'show', world.key]);
   });
 

@@ -4,6 +4,7 @@ import type { Io } from '../io.ts';
 import { humanBytes, isoTime, print } from '../output.ts';
 import type { OutputOptions } from '../output.ts';
 import { defaultDataDirectory, defaultHost, defaultPort, runServerCommand } from '../server-process.ts';
+import type { ServerProcessOptions } from '../server-process.ts';
 import { makeWithSecret, secretLine } from '../session.ts';
 import { addVerb, saveProfileOption } from '../verb.ts';
 
@@ -48,7 +49,11 @@ export function register(program: Command, io: Io): void {
     signal: io.signal,
     onLog: (line: string) => void io.stderr.write(`${line}\n`),
   };
+  registerInit(self, io, running);
+  registerBackups(self, io, running);
+}
 
+function registerInit(self: Command, io: Io, running: ServerProcessOptions): void {
   addVerb(self, 'init', 'make a new installation: data directory, root of trust, first administrator')
     .option('--data <directory>', 'where it shall lie; a new or an empty directory', defaultDataDirectory)
     .addOption(
@@ -82,7 +87,9 @@ export function register(program: Command, io: Io): void {
       );
       if (failure !== undefined) throw failure;
     });
+}
 
+function registerBackups(self: Command, io: Io, running: ServerProcessOptions): void {
   addVerb(self, 'backup <folder>', "back up Trialkeep's own state into a new or an empty folder")
     .option('--data <directory>', 'where the installation lies', defaultDataDirectory)
     .action(async (folder: string, options: DataOptions) => {

@@ -38,13 +38,13 @@ export function register(program: Command, io: Io): void {
       const { client } = await connect(io, options);
       const numbers = await readNumbers(io);
       const subjects: Subject[] = [];
-      let failure: unknown;
+      let failure: Error | undefined;
       try {
         for (const number of numbers) {
           subjects.push(await client.call('subjects.create', { study: options.study, number }));
         }
       } catch (error) {
-        failure = error;
+        failure = error as Error;
       }
       // The aliases of those that were made are printed even if a later one failed: nobody could match them otherwise.
       if (failure === undefined || subjects.length > 0) {

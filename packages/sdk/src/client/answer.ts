@@ -24,7 +24,8 @@ export async function readAnswer(operation: Operation, response: Response): Prom
 async function readBody(response: Response): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const reader = response.body?.getReader();
+  const stream: ReadableStream<Uint8Array> | null = response.body;
+  const reader = stream?.getReader();
   for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read()) {
     bytes += part.value.length;
     if (bytes > maxAnswerBytes) {

@@ -89,7 +89,7 @@ export function createClient(options: ClientOptions): Client {
         const busy = error instanceof TrialkeepError && error.code === 'server.busy';
         if (!busy || operation.effect === 'change' || retries === maxRetries) throw error;
         // Full jitter, so that clients refused together do not come back together.
-        await pause(Math.random() * firstRetryDelayMs * 2 ** retries);
+        await pause(randomFraction() * firstRetryDelayMs * 2 ** retries);
       }
     }
   };
@@ -121,6 +121,12 @@ function networkReason(error: unknown): string {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
   const code: unknown = (cause as { code?: unknown } | undefined | null)?.code;
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : 'no connection';
+}
+
+/** A random number from 0 to 1. */
+function randomFraction(): number {
+  const [value = 0] = crypto.getRandomValues(new Uint32Array(1));
+  return value / 2 ** 32;
 }
 
 function pause(delayMs: number): Promise<void> {

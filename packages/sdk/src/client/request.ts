@@ -30,7 +30,7 @@ export function layOut(operation: Operation, input: Readonly<Record<string, unkn
 }
 
 function pathValue(operation: Operation, name: string, value: unknown): string {
-  const schema = operation.input.properties[name] as { pattern?: string; maxLength?: number } | undefined;
+  const schema: { pattern?: string; maxLength?: number } | undefined = operation.input.properties[name];
   const fits =
     typeof value === 'string' &&
     schema?.pattern !== undefined &&

@@ -58,7 +58,7 @@ export async function releaseDataKey(
   header: MessageHeader,
   { keys: allowed, reason, signal }: ReleaseOptions,
 ): Promise<{ dataKey: KeyObject; key: string } | undefined> {
-  let unknown: unknown;
+  let unknown: TrialkeepError | undefined;
   for (const recipient of header.encryptedDataKeys) {
     const key = keyOf(recipient);
     if (key === undefined || (allowed !== undefined && !allowed.includes(key))) continue;

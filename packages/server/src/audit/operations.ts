@@ -66,7 +66,7 @@ function filterOf({ cursor: _cursor, limit: _limit, ...filter }: Context<'ledger
 /** A cursor is the position of the last entry of the page before, in base 36. */
 function positionOfCursor(cursor: string): number {
   const position = parseInt(cursor, 36);
-  if (!Number.isSafeInteger(position) || position.toString(36) !== cursor) {
+  if (!Number.isSafeInteger(position) || position < 0 || position.toString(36) !== cursor) {
     throw new OperationError('request.invalid', { field: '/cursor' });
   }
   return position;

@@ -1,5 +1,6 @@
 import { contextFields } from '@trialkeep/contract';
 import type { EncryptionContext } from '@trialkeep/contract';
+import { CryptoError, encodeContext } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
 import { OperationError } from '../platform/errors.ts';
 import type { Facts } from '../platform/facts.ts';
@@ -7,13 +8,12 @@ import type { Recorded } from '../platform/implementation.ts';
 import type { Hierarchy } from './hierarchy.ts';
 import * as store from './store.ts';
 
-/** Checks the names that Trialkeep reads in a context, and puts their values on the record. */
+/** Checks a context and the names that Trialkeep reads in it, and puts their values on the record. */
 export function recordContext(context: EncryptionContext, record: Recorded): void {
   for (const [name, value] of Object.entries(context)) {
     // Names under which the server itself binds ciphertexts to their places.
     if (name.startsWith('trialkeep:'))
       throw new OperationError('context.invalid', { field: `/context/${name}` });
-    if (!value.isWellFormed()) throw new OperationError('context.invalid', { field: `/context/${name}` });
     if (!Object.hasOwn(contextFields, name)) continue;
     const known = name as keyof typeof contextFields;
     if (!contextFields[known].test(value)) {
@@ -21,10 +21,25 @@ export function recordContext(context: EncryptionContext, record: Recorded): voi
     }
     record[known] = value;
   }
+  checkEncodable(context);
   if (record.subject !== undefined && record.study === undefined) {
     throw new OperationError('context.invalid', {
       field: '/context/subject',
       detail: 'A subject needs its study.',
+    });
+  }
+}
+
+/** Every format that binds a context bounds its encoding (docs/formats/compact.md). */
+function checkEncodable(context: EncryptionContext): void {
+  try {
+    encodeContext(context);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new OperationError('context.invalid', {
+      field: '/context',
+      detail: 'It is too long.',
+      cause: error,
     });
   }
 }

@@ -35,6 +35,7 @@ export function createHttpServer(
     bodyLimit: maxBodyBytes,
     genReqId: newId,
     routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
   });
   // Every operation checks its own input, behind authentication: Fastify only carries it.
   server.setValidatorCompiler(() => () => true);
@@ -104,12 +105,11 @@ function readInput(operation: Operation, request: FastifyRequest): unknown {
   const places = inputPlaces(operation);
   const params = request.params as Record<string, string>;
   const fromPath = Object.fromEntries(places.path.map((name) => [name, params[name] ?? params['*']]));
-  if (operation.method === 'GET') return { ...(request.query as object), ...fromPath };
-  const body = parseBody(request.body);
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
-  const clash = places.path.find((name) => Object.hasOwn(body, name));
-  if (clash !== undefined) return { ...body, [`${clash} (in the path already)`]: null };
-  return { ...body, ...fromPath };
+  const rest = operation.method === 'GET' ? request.query : parseBody(request.body);
+  if (typeof rest !== 'object' || rest === null || Array.isArray(rest)) return rest;
+  const clash = places.path.find((name) => Object.hasOwn(rest, name));
+  if (clash !== undefined) return { ...rest, [`${clash} (in the path already)`]: null };
+  return { ...rest, ...fromPath };
 }
 
 function parseBody(body: unknown): unknown {

@@ -1,0 +1,94 @@
+import type { issuableRoles } from '@trialkeep/contract';
+import type { Client } from '@trialkeep/sdk/client';
+import { clientOf } from './harness.ts';
+import type { ServerProcess } from './harness.ts';
+
+type Credential = { readonly id: string; readonly secret: string };
+export type TenantRole = (typeof issuableRoles)[number];
+
+/** A tenant with one of everything. */
+export interface Tenant {
+  readonly id: string;
+  readonly name: string;
+  readonly verifierKey: string;
+  readonly study: string;
+  readonly system: string;
+  readonly key: string;
+  /** The alias of its one subject. */
+  readonly subject: string;
+  /** One credential for each role; the service's names the key. */
+  readonly credentials: Readonly<Record<TenantRole, Credential>>;
+}
+
+/** Makes a tenant with a study, a subject, a system, its key, and a credential for each role. */
+export async function newTenant(
+  server: Pick<ServerProcess, 'url'>,
+  administrator: string,
+  name: string,
+): Promise<Tenant> {
+  const { tenant, custodian } = await clientOf(server, administrator).call('tenants.create', { name });
+  const client = clientOf(server, custodian.secret);
+  const study = await client.call('studies.create', { protocol: `${name}-001` });
+  const { alias } = await client.call('subjects.create', { study: study.id, number: '1001' });
+  const { system, key } = await newSystem(client, `${name} EDC`);
+  const issue = async (role: TenantRole): Promise<Credential> => {
+    const limits = role === 'service' ? { system, keys: [key] } : {};
+    const made = await client.call('credentials.issue', { name: role, role, ...limits });
+    return { id: made.credential.id, secret: made.secret };
+  };
+  const credentials = {
+    custodian,
+    service: await issue('service'),
+    'data-recovery': await issue('data-recovery'),
+    auditor: await issue('auditor'),
+  };
+  const { verifierKey } = tenant;
+  return { id: tenant.id, name, verifierKey, study: study.id, system, key, subject: alias, credentials };
+}
+
+/** A system with a key of its own. */
+export async function newSystem(custodian: Client, name: string): Promise<{ system: string; key: string }> {
+  const { id: system } = await custodian.call('systems.create', {
+    name,
+    type: 'edc',
+    vendor: 'Example vendor',
+  });
+  const { id: key } = await custodian.call('keys.create', { system });
+  return { system, key };
+}
+
+/** What the ledger says of one request. */
+export interface LedgerEntry {
+  readonly entry: string;
+  readonly time: number;
+  readonly operation: string;
+  readonly outcome: 'success' | 'refused' | 'failed';
+  readonly actor?: string;
+  readonly role?: string;
+  readonly code?: string;
+  readonly key?: string;
+  readonly version?: number;
+  readonly study?: string;
+  readonly system?: string;
+  readonly subject?: string;
+  readonly state?: string;
+}
+
+/** Every entry of a log that the question is about, in order. */
+export async function askLedger(
+  reader: Client,
+  question: { operation?: string; outcome?: LedgerEntry['outcome']; key?: string; actor?: string } = {},
+): Promise<LedgerEntry[]> {
+  const found: LedgerEntry[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await reader.call('ledger.query', {
+      ...question,
+      limit: 1000,
+      ...(cursor !== undefined && { cursor }),
+    });
+    found.push(...page.entries.map(({ entry }) => JSON.parse(entry) as LedgerEntry));
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
+  return found;
+}
