@@ -1,17 +1,19 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { inputPlaces, operations } from '@trialkeep/contract';
+import type { ErrorBody, Operation, OperationId } from '@trialkeep/contract';
 import { createClient } from '@trialkeep/sdk/client';
 import type { Client } from '@trialkeep/sdk/client';
 
 /**
  * What the tests across processes share: commands and servers as processes of their own, on data directories of their own. Every
- * wait is bounded. When the tests of a file are done, or this process is ended, its children are killed by their ids and its
- * folders removed.
+ * wait is bounded. When the tests of a file are done, or this process is ended, the processes that it started are killed by their
+ * ids and its folders removed.
  */
 const launcher = fileURLToPath(new URL('../packages/cli/bin/trialkeep', import.meta.url));
 const serverMain = fileURLToPath(import.meta.resolve('@trialkeep/server/main'));
@@ -21,13 +23,13 @@ const folders = new Set<string>();
 const undoings: (() => void)[] = [];
 
 function cleanUp(): void {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) killTree(child);
   for (const undo of undoings.splice(0).reverse()) undo();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   folders.clear();
 }
 after(async () => {
-  await Promise.all([...children].map((child) => end(child, 'SIGKILL')));
+  await Promise.all([...children].map(killed));
   cleanUp();
 });
 process.once('exit', cleanUp);
@@ -52,10 +54,39 @@ const childLimitMs = 120_000;
 /** How long one request may take, ms. */
 const requestLimitMs = 60_000;
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+/** A process and those that it started, they and so on, as far as the system tells. */
+export function processTree(processId: number): number[] {
+  let started: number[] = [];
+  try {
+    const threads = readdirSync(`/proc/${processId}/task`);
+    started = threads.flatMap((thread) =>
+      readFileSync(`/proc/${processId}/task/${thread}/children`, 'latin1')
+        .split(' ')
+        .filter(Boolean)
+        .map(Number),
+    );
+  } catch {
+    // It has ended meanwhile, or the system has no such files.
+  }
+  return [processId, ...started.flatMap(processTree)];
+}
+
+/** A killed command cannot end the server that it started. */
+function killTree(child: ChildProcess): void {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  for (const processId of processTree(child.pid)) {
+    try {
+      process.kill(processId, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  child.kill(signal);
+  killTree(child);
   await closed;
 }
 
@@ -124,10 +155,14 @@ function startChild(command: string, args: readonly string[], options: RunOption
 }
 
 async function toItsEnd({ child, ended }: Started, what: string): Promise<Ran> {
-  const timer = setTimeout(() => child.kill('SIGKILL'), childLimitMs);
+  let overdue = false;
+  const timer = setTimeout(() => {
+    overdue = true;
+    killTree(child);
+  }, childLimitMs);
   try {
     const ran = await ended;
-    if (ran.status === 128 + constants.signals.SIGKILL) throw new Error(`${what} did not end: ${ran.stderr}`);
+    if (overdue) throw new Error(`${what} did not end: ${ran.stderr}`);
     return ran;
   } finally {
     clearTimeout(timer);
@@ -185,14 +220,14 @@ export class ServerProcess {
 
   /** Ends it as a power failure does. */
   async kill(): Promise<void> {
-    await end(this.#started.child, 'SIGKILL');
+    await killed(this.#started.child);
   }
 }
 
 async function firstLine({ child, ended, written }: Started): Promise<string> {
   const line = () => /^.*(?=\n)/.exec(written().stdout.toString())?.[0];
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => child.kill('SIGKILL'), childLimitMs);
+    const timer = setTimeout(() => killTree(child), childLimitMs);
     const look = (): void => {
       const found = line();
       if (found === undefined) return;
@@ -228,21 +263,59 @@ export function asCaller(server: Pick<ServerProcess, 'url'>, credential: string)
   return { TRIALKEEP_URL: server.url, TRIALKEEP_CREDENTIAL: credential };
 }
 
+/** What came back, as it came. */
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export interface RawRequest {
+  readonly method?: string;
+  /** The whole Authorization header. */
+  readonly authorization?: string | undefined;
+  readonly body?: string;
+  readonly type?: string;
+}
+
 /** Sends a request as it is, checked by nobody on the way. */
 export async function send(
   server: Pick<ServerProcess, 'url'>,
   target: string,
-  request: { method?: string; credential?: string; body?: string; type?: string } = {},
-): Promise<{ status: number; text: string; headers: Headers }> {
-  const { method = 'GET', credential, body, type = 'application/json' } = request;
+  { method = 'GET', authorization, body, type = 'application/json' }: RawRequest = {},
+): Promise<Answer> {
   const response = await fetch(server.url + target, {
     method,
     headers: {
-      ...(credential !== undefined && { authorization: `Bearer ${credential}` }),
+      ...(authorization !== undefined && { authorization }),
       ...(body !== undefined && { 'content-type': type }),
     },
     body: body ?? null,
     signal: AbortSignal.timeout(requestLimitMs),
   });
-  return { status: response.status, text: await response.text(), headers: response.headers };
+  return { status: response.status, text: await response.text() };
+}
+
+/** Asks for an operation, with inputs that nobody checks on the way. */
+export async function ask(
+  server: Pick<ServerProcess, 'url'>,
+  id: OperationId,
+  input: object,
+  authorization?: string,
+): Promise<Answer> {
+  const operation: Operation = operations[id];
+  const inPath = new Set(inputPlaces(operation).path);
+  const values = input as Readonly<Record<string, unknown>>;
+  const target = operation.path.replaceAll(/\{(\w+)\*?\}/g, (_, name: string) => String(values[name]));
+  const others = Object.entries(input).filter(([name]) => !inPath.has(name));
+  if (operation.method === 'GET') {
+    const query = new URLSearchParams(others.map(([name, value]): [string, string] => [name, String(value)]));
+    return send(server, query.size === 0 ? target : `${target}?${query}`, { authorization });
+  }
+  const body = JSON.stringify(Object.fromEntries(others));
+  return send(server, target, { method: 'POST', authorization, body });
+}
+
+/** The error that an unsuccessful answer carries. */
+export function errorOf({ status, text }: Answer): ErrorBody['error'] & { readonly status: number } {
+  return { status, ...(JSON.parse(text) as ErrorBody).error };
 }

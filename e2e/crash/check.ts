@@ -188,11 +188,12 @@ function settle(tenant: TenantModel, { studies, systems, keys, credentials, subj
   ]);
   settleNames(tenant.made, named, tenant.id);
   for (const { id, state, version, revocation } of keys) {
-    const expected = tenant.keys.get(id) ?? { states: new Set(['active']), versions: new Set([1]) };
+    const unknown = { states: new Set(['active']), versions: new Set([1]), unsure: true };
+    const expected = tenant.keys.get(id) ?? unknown;
     assert.ok(expected.states.has(state), `Key ${id} is ${state}, not ${[...expected.states].join(' or ')}.`);
     assert.ok(expected.versions.has(version), `Key ${id} has version ${version}.`);
     assert.equal(revocation !== null, state === 'deactivated' || state === 'compromised', `Key ${id}.`);
-    tenant.keys.set(id, { states: new Set([state]), versions: new Set([version]) });
+    tenant.keys.set(id, { ...expected, states: new Set([state]), versions: new Set([version]) });
   }
   for (const { id, state, keys: named } of credentials) {
     const expected = tenant.credentials.get(id) ?? { states: new Set(['active']), secret: undefined };

@@ -16,6 +16,8 @@ export interface Deed {
   facts(answer: never): Facts;
   /** Takes over what was acknowledged. */
   succeed(facts: Facts): void;
+  /** Takes over what a refusal tells. */
+  refuse?(code: string): void;
   /** Called whatever the outcome, last. */
   end?(): void;
 }
@@ -138,6 +140,11 @@ function changeKey<Id extends KeyChanges>(
         about: { key: key.id },
         facts: ({ state, version }) => ({ state, version }),
         succeed: ({ state = '' }) => (key.state = state),
+        // An earlier change has happened although its answer never came.
+        refuse: (code) => {
+          if (code === 'key.transition_undefined')
+            key.state = key.state === 'active' ? 'suspended' : 'active';
+        },
         end: () => (key.changing = false),
       });
     },

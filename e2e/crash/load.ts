@@ -88,6 +88,7 @@ class Load {
       const code = error instanceof TrialkeepError ? error.code : String(error);
       if (code === 'client.unreachable') return false;
       this.#log.write({ n, refusal: code, facts: {} });
+      deed.refuse?.(code);
       return true;
     } finally {
       deed.end?.();

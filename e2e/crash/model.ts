@@ -24,6 +24,8 @@ export interface TenantModel {
 export interface KeyModel {
   states: Set<string>;
   versions: Set<number>;
+  /** A change was never answered, and the load has not learnt of its outcome. */
+  unsure: boolean;
 }
 export interface CredentialModel {
   states: Set<string>;
@@ -59,7 +61,7 @@ interface Pending {
   readonly asked: Asked;
   /** The only answer that is right, because what it needs was revoked before it was asked. */
   readonly refusal: string | undefined;
-  /** What may be refused as undefined, because nobody knows the state that it started from. */
+  /** May be refused as undefined, because the load does not know what state it starts from. */
   readonly uncertain: boolean;
   /** Undoes what the asking alone has opened as possible. */
   undo(): void;
@@ -87,7 +89,7 @@ export class Model {
     const { tenant, about, operation } = asked;
     const known = tenant === undefined ? undefined : this.#tenant(tenant);
     const key = known?.keys.get(about.key ?? '');
-    const uncertain = key !== undefined && key.states.size > 1;
+    const uncertain = key?.unsure === true;
     const undo = known === undefined ? () => undefined : openPossibilities(known, asked);
     const credential = known?.credentials.get(asked.actor);
     let refusal: string | undefined;
@@ -130,6 +132,10 @@ export class Model {
     else if (operation === 'subjects.create') this.#tenant(tenant).unknownSubjects++;
     else if (about.name !== undefined) this.#tenant(tenant).made.set(about.name, undefined);
     else if (useOperations.has(operation)) usesOf(this.#tenant(tenant), operation, about).unknown++;
+    else {
+      const key = this.#tenant(tenant).keys.get(about.key ?? '');
+      if (key !== undefined) key.unsure = true;
+    }
   }
 
   #makeTenant({ name = '' }: About, { id = '', verifierKey = '', secret = '', actor = '' }: Facts): void {
@@ -190,13 +196,15 @@ function acknowledge(tenant: TenantModel, { operation, about }: Asked, facts: Fa
   if (operation === 'subjects.create') tenant.subjects.add(alias);
   else if (about.name !== undefined) tenant.made.set(about.name, id);
   if (operation === 'keys.create') {
-    tenant.keys.set(id, { states: new Set([state]), versions: new Set([version]) });
+    tenant.keys.set(id, { states: new Set([state]), versions: new Set([version]), unsure: false });
   }
   if (operation === 'credentials.issue') {
     tenant.credentials.set(id, { states: new Set([state]), secret, keys: about.keys ?? [] });
   }
   const key = tenant.keys.get(about.key ?? '');
-  if (key !== undefined) Object.assign(key, { states: new Set([state]), versions: new Set([version]) });
+  if (key !== undefined) {
+    Object.assign(key, { states: new Set([state]), versions: new Set([version]), unsure: false });
+  }
   const credential = tenant.credentials.get(about.credential ?? '');
   if (credential !== undefined) credential.states = new Set([state]);
 }

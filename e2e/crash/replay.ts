@@ -23,7 +23,7 @@ const changes: Record<string, (from: string) => boolean> = {
   'keys.rotate': (from) => from === 'active',
   'keys.suspend': (from) => from === 'active',
   'keys.resume': (from) => from === 'suspended',
-  'keys.revoke': (from) => from !== 'destroyed',
+  'keys.revoke': (from) => from === 'active' || from === 'suspended' || from === 'deactivated',
 };
 
 /** Reads a tenant's ledger from its first entry on, and says what must be in the database if nothing else ever happened. */

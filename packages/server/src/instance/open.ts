@@ -85,6 +85,8 @@ async function open(
       throw new StartupError('root.passphrase_wrong', 'The database belongs to another root of trust.');
     }
     const instanceKey = await root.unwrap(instancePlace(instance.id), instance.wrapped_key);
+    // Without it no study or subject opens: better found now than at the first of them.
+    await root.epochKey();
     const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
     const ledger = new Ledger({ database, hierarchy, clock, anchorFolder: directory.anchor, notes });
     const recovery = await ledger.open();
