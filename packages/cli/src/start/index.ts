@@ -144,10 +144,17 @@ async function setUp({ installation, story }: Run, source: Source): Promise<Regi
   return registered;
 }
 
-/** The system with the most files: its key is the one that is rotated in the middle of the work. */
-function busiestSystem(files: readonly StudyFile[]): SystemKind {
+/**
+ * The system whose key is rotated in the middle of the work: the one with the most files, and the wearable gateway, whose key is
+ * revoked later, only where nothing else has any.
+ */
+function systemToRotate(files: readonly StudyFile[]): SystemKind {
   const count = (kind: SystemKind): number => files.filter(({ system }) => system === kind).length;
-  return systemKinds.reduce((most, kind) => (count(kind) > count(most) ? kind : most));
+  const others = systemKinds.filter((kind) => kind !== 'wearable' && count(kind) > 0);
+  return others.reduce<SystemKind>(
+    (most, kind) => (count(kind) > count(most) ? kind : most),
+    others[0] ?? 'wearable',
+  );
 }
 
 /**
@@ -158,7 +165,7 @@ async function sealWithRotation({ installation, story }: Run, source: Source, re
   const { url } = installation.server;
   const total = source.files.reduce((sum, file) => sum + file.bytes, 0);
   story.chapter(`Sealing ${source.files.length} files (${humanBytes(total)}), one key rotated in the middle`);
-  const kind = busiestSystem(source.files);
+  const kind = systemToRotate(source.files);
   const own = source.files.filter(({ system }) => system === kind);
   const before = source.files.filter(
     (file) => file.system !== kind || own.indexOf(file) < Math.ceil(own.length / 2),
