@@ -116,7 +116,8 @@ mkdirSync(join(home, 'temporary'));
 /** The environment of children: nothing of this process's own but the path. */
 export function childEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   const path = process.env['PATH'] ?? '';
-  return { PATH: path, HOME: home, TMPDIR: join(home, 'temporary'), ...more };
+  const compiled = join(home, 'compile-cache');
+  return { PATH: path, HOME: home, TMPDIR: join(home, 'temporary'), NODE_COMPILE_CACHE: compiled, ...more };
 }
 
 interface Started {
@@ -179,6 +180,29 @@ export async function answerOf<Answer>(argv: readonly string[], options: RunOpti
   const ran = await trialkeep([...argv, '--json'], options);
   if (ran.status !== 0) throw new Error(`trialkeep ${argv.join(' ')}: ${ran.stderr}`);
   return JSON.parse(ran.stdout) as Answer;
+}
+
+/** What a command says when it fails. */
+export interface Failure {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+  readonly field?: string;
+  readonly path?: string;
+}
+
+/** Runs `trialkeep … --json`, which has to fail without a result: its one error, with a sentence and a fix. */
+export async function failureOf(argv: readonly string[], options: RunOptions = {}): Promise<Failure> {
+  const { status, stdout, stderr } = await trialkeep([...argv, '--json'], options);
+  // Above it is what the server's own log says.
+  const { error } = JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '') as { error: Failure };
+  const { code, message, fix } = error;
+  if (status === 0 || stdout !== '') throw new Error(`trialkeep ${argv.join(' ')} did not fail: ${stdout}`);
+  if (code === 'cli.unexpected' || message.length < 10 || fix.length < 10) {
+    throw new Error(`trialkeep ${argv.join(' ')} does not say what is wrong: ${stderr}`);
+  }
+  return { ...error, status };
 }
 
 /** A server in a process of its own. */

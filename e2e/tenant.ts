@@ -6,6 +6,8 @@ import type { ServerProcess } from './harness.ts';
 type Credential = { readonly id: string; readonly secret: string };
 export type TenantRole = (typeof issuableRoles)[number];
 
+const dayMs = 86_400_000;
+
 /** A tenant with one of everything. */
 export interface Tenant {
   readonly id: string;
@@ -31,8 +33,12 @@ export async function newTenant(
   const study = await client.call('studies.create', { protocol: `${name}-001` });
   const { alias } = await client.call('subjects.create', { study: study.id, number: '1001' });
   const { system, key } = await newSystem(client, `${name} EDC`);
+  const limitsOf = (role: TenantRole) => {
+    if (role === 'service') return { system, keys: [key] };
+    return role === 'data-recovery' ? { expiresAt: Date.now() + dayMs } : {};
+  };
   const issue = async (role: TenantRole): Promise<Credential> => {
-    const limits = role === 'service' ? { system, keys: [key] } : {};
+    const limits = limitsOf(role);
     const made = await client.call('credentials.issue', { name: role, role, ...limits });
     return { id: made.credential.id, secret: made.secret };
   };

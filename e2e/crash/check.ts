@@ -11,6 +11,8 @@ import { Replay } from './replay.ts';
 /** How many of the ciphertexts and revocations of earlier kills are tried again each time. */
 const triedAgain = 10;
 const openedAtOnce = 8;
+/** For longer than the test takes. */
+const recoveryMs = 86_400_000;
 
 /** What is kept of a tenant from check to check. */
 interface Watch {
@@ -85,12 +87,16 @@ export class Check {
     await readLedger(client, watch.replay);
     compareWithLedger(tenant, listed, watch.replay);
     await this.#checkRefusals(url, tenant, watch);
-    await this.#openCiphertexts(createClient({ url, credential: watch.recovery }), tenant);
+    await this.#openCiphertexts(url, tenant, watch.recovery);
     watch.checkpoints.push(Buffer.from(await client.call('ledger.checkpoint', {})));
   }
 
   async #watch(client: Client, tenant: TenantModel): Promise<Watch> {
-    const issued = await client.call('credentials.issue', { name: 'recovery', role: 'data-recovery' });
+    const issued = await client.call('credentials.issue', {
+      name: 'recovery',
+      role: 'data-recovery',
+      expiresAt: Date.now() + recoveryMs,
+    });
     tenant.made.set('recovery', issued.credential.id);
     const watch = {
       replay: new Replay(),
@@ -126,27 +132,38 @@ export class Check {
     }
   }
 
-  async #openCiphertexts(client: Client, tenant: TenantModel): Promise<void> {
+  async #openCiphertexts(url: string, tenant: TenantModel, recovery: string): Promise<void> {
     const again = Array.from({ length: triedAgain }, () => this.#choices.pick(tenant.opened));
     const due = [...tenant.fresh.splice(0), ...again.filter((each) => each !== undefined)];
     const next = async (): Promise<void> => {
-      for (let each = due.pop(); each !== undefined; each = due.pop()) await openOne(client, tenant, each);
+      for (let made = due.pop(); made !== undefined; made = due.pop()) {
+        const credential = credentialFor(tenant, made.key, recovery);
+        // Nobody opens anything under this key at present: its turn comes when it is resumed or revoked.
+        if (credential === undefined) tenant.fresh.push(made);
+        else {
+          await openOne(createClient({ url, credential }), made);
+          if (!tenant.opened.includes(made)) tenant.opened.push(made);
+        }
+      }
     };
     await Promise.all(Array.from({ length: openedAtOnce }, next));
   }
 }
 
-async function openOne(client: Client, tenant: TenantModel, made: ModelCiphertext): Promise<void> {
+/** Who can open under a key: a service while it is active, data recovery once it is revoked, nobody while it is suspended. */
+function credentialFor(tenant: TenantModel, key: string, recovery: string): string | undefined {
+  const states = tenant.keys.get(key)?.states;
+  if (states?.has('suspended') === true) return undefined;
+  if (states?.has('active') !== true) return recovery;
+  return [...tenant.credentials.values()].find(({ states, keys }) => states.has('active') && keys.includes(key))
+    ?.secret;
+}
+
+async function openOne(client: Client, made: ModelCiphertext): Promise<void> {
   const { operation, key, context, ciphertext, plaintext } = made;
-  // Nobody opens anything under a suspended key: its turn comes when it is resumed or revoked.
-  if (tenant.keys.get(key)?.states.has('suspended') === true) {
-    tenant.fresh.push(made);
-    return;
-  }
   const reason = 'the check after a crash';
   const answer = await client.call(operation, { key, context, ciphertext, reason });
   assert.equal(answer.plaintext, plaintext, `What key ${key} protected does not open byte-identical.`);
-  if (!tenant.opened.includes(made)) tenant.opened.push(made);
 }
 
 function withCode(code: string): (error: unknown) => boolean {

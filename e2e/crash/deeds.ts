@@ -85,7 +85,7 @@ const createSystem: Kind = {
 };
 
 const createSubject: Kind = {
-  weight: 2,
+  weight: 1.5,
   make: ({ id: tenant, custodian: actor, studies, subjects }, n, choices) => {
     const study = choices.pick(studies);
     if (study === undefined) return undefined;
@@ -248,7 +248,7 @@ function keep({ ciphertexts }: Tenant, made: Ciphertext): void {
 }
 
 const open: Kind = {
-  weight: 35,
+  weight: 50,
   make: (tenant, _n, choices) => {
     const made = choices.pick(tenant.ciphertexts);
     const able = tenant.services.filter(({ revoked, keys }) => !revoked && keys.includes(made?.key ?? ''));
@@ -289,7 +289,7 @@ export const kinds: readonly Kind[] = [
   ),
   issueCredential,
   revokeCredential,
-  protect('keys.encrypt', 40),
-  protect('keys.generate-data-key', 15),
+  protect('keys.encrypt', 60),
+  protect('keys.generate-data-key', 20),
   open,
 ];

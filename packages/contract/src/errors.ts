@@ -15,7 +15,7 @@ export const errors = {
   'request.too_large': {
     status: 413,
     message: 'The request is larger than the server accepts.',
-    fix: 'Send at most 64 KiB of plaintext; seal larger data with the SDK or `trialkeep seal`.',
+    fix: 'Send at most 64 KiB of plaintext, 98 bytes less where the context names a study or subject; seal larger data with the SDK or `trialkeep seal`.',
   },
   'request.unknown_operation': {
     status: 404,
@@ -76,6 +76,16 @@ export const errors = {
     status: 404,
     message: 'The tenant has no such credential.',
     fix: 'List the credentials and use the id of one.',
+  },
+  'credential.last_custodian': {
+    status: 409,
+    message: 'It is the last credential of a custodian, and without one nobody can administer the tenant.',
+    fix: 'Issue a credential to another custodian first.',
+  },
+  'credential.expiry_required': {
+    status: 400,
+    message: 'A data-recovery credential needs an expiry date.',
+    fix: 'Give expiresAt: the day on which the recovery is to be over.',
   },
   'credential.scope': {
     status: 400,
@@ -167,6 +177,11 @@ export const errors = {
     status: 503,
     message: 'The operation could not be recorded, so its result was discarded.',
     fix: 'See the server log; try again when the database works.',
+  },
+  'server.data_altered': {
+    status: 500,
+    message: 'A row of the database is not the one that Trialkeep wrote; nothing was released.',
+    fix: 'Somebody changed the database behind the server: treat it as an incident, and restore a backup.',
   },
   'server.internal': {
     status: 500,

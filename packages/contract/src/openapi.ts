@@ -44,7 +44,7 @@ function requestBody(operation: Operation): object {
 function responses(operation: Operation): object {
   const type = { json: 'application/json', text: 'text/plain', bytes: 'application/octet-stream' };
   const content = { [type[operation.produces ?? 'json']]: { schema: operation.output } };
-  const statuses = [...new Set(operation.errors.map((code) => errors[code].status))].sort();
+  const statuses = [...new Set(operation.errors.map((code) => errors[code].status))].sort((a, b) => a - b);
   const problem = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
   const described = (status: number) =>
     operation.errors.filter((code) => errors[code].status === status).join(', ');

@@ -1,6 +1,7 @@
 /**
  * Roles and what they grant. Deny by default: a permission that no role of the caller lists is refused (URS-019).
- * No role holds key administration together with decryption (URS-020).
+ * No role holds key administration together with
+ * decryption; that one person does not hold both is for approvals and conflict rules to see to.
  */
 export const permissions = [
   'tenants:manage',
@@ -24,7 +25,7 @@ export type Permission = (typeof permissions)[number];
 export const roles = {
   /** Makes tenants and reads the instance's own ledger; sees none of the tenants' keys, data or ledgers. Belongs to the instance. */
   'instance-administrator': ['tenants:manage', 'tenants:read', 'ledger:read'],
-  /** Key custodian of one tenant: systems, keys and credentials; never plaintext. */
+  /** Key custodian of one tenant: systems, keys and credentials. Answers never carry plaintext to this role. */
   custodian: [
     'studies:manage',
     'studies:read',

@@ -146,7 +146,14 @@ export const systemOperations = {
     record: 'entry',
     recorded: ['name', 'role', 'system', 'keys', 'expiresAt'],
     reason: 'none',
-    errors: ['system.unknown', 'key.unknown', 'key.foreign_system', 'credential.scope', 'date.past'],
+    errors: [
+      'system.unknown',
+      'key.unknown',
+      'key.foreign_system',
+      'credential.scope',
+      'credential.expiry_required',
+      'date.past',
+    ],
     requirements: ['URS-012', 'URS-017', 'URS-019'],
   }),
   'credentials.list': define({
@@ -177,7 +184,7 @@ export const systemOperations = {
     record: 'entry',
     recorded: ['credential', 'reason'],
     reason: 'required',
-    errors: ['credential.unknown'],
+    errors: ['credential.unknown', 'credential.last_custodian'],
     requirements: ['URS-004', 'URS-012'],
   }),
 } as const;

@@ -9,6 +9,8 @@ export const dataKeyBytes = 32;
 
 const bareType = 1;
 const innerType = 2;
+const typeName = 'trialkeep:type';
+const typeValue = 'data-key';
 
 /** A fresh random data key, owned by the caller, who zeroes it (`fill(0)`) once it is no longer needed. */
 export function generateDataKey(): Buffer {
@@ -16,10 +18,25 @@ export function generateDataKey(): Buffer {
 }
 
 /**
+ * What both layers of a data key are sealed under: the caller's context and the pair `trialkeep:type` =
+ * `data-key`, 26 bytes of its encoding. Without the pair, the decrypt operation would open data keys, and what
+ * the encrypt operation returns could be a data key of the caller's choice.
+ *
+ * @throws CryptoError `crypto.context_invalid` where the caller's context has that name
+ */
+export function dataKeyContext(context: EncryptionContext): EncryptionContext {
+  if (Object.hasOwn(context, typeName)) {
+    throw new CryptoError('crypto.context_invalid', `${typeName} is reserved`);
+  }
+  return { ...context, [typeName]: typeValue };
+}
+
+/**
  * Seals a data key under a system's key and, where the context names a study or subject, within that under
  * the study's or subject's key: losing either key suffices to forget (docs/formats/compact.md, "Data keys").
  *
  * @param o.dataKey 32 bytes; stays the caller's, who zeroes it
+ * @param o.context the caller's: at most 8,166 bytes encoded, without the name `trialkeep:type`
  * @returns 131 bytes, or 230 with an inner key
  * @throws CryptoError `crypto.context_invalid`, `crypto.key_unsuitable`, `crypto.argument_invalid`
  */
@@ -30,13 +47,12 @@ export function sealDataKey(o: {
   readonly context: EncryptionContext;
 }): Buffer {
   requireBytes(o.dataKey, dataKeyBytes, 'dataKey');
+  const context = dataKeyContext(o.context);
   const bare = typed(bareType, o.dataKey);
   try {
     const content =
-      o.inner === undefined
-        ? bare
-        : typed(innerType, sealCompact({ ...o.inner, context: o.context, plaintext: bare }));
-    return sealCompact({ ...o.outer, context: o.context, plaintext: content });
+      o.inner === undefined ? bare : typed(innerType, sealCompact({ ...o.inner, context, plaintext: bare }));
+    return sealCompact({ ...o.outer, context, plaintext: content });
   } finally {
     bare.fill(0);
   }
@@ -51,15 +67,18 @@ export type DataKeyLayer =
  * Opens one layer. A caller that has to fetch the inner key opens the outer layer, fetches the key version
  * that `innerKeyVersionId` names (authenticated by then), and opens `inner` with it.
  *
+ * @param o.context as for `sealDataKey`
  * @returns the data key, owned by the caller, who zeroes it; or the inner ciphertext
- * @throws CryptoError as `openCompact`; `crypto.ciphertext_invalid` for content of no known type
+ * @throws CryptoError as `openCompact`; `crypto.ciphertext_invalid` for content of no known type;
+ *   `crypto.context_invalid`
  */
 export function openDataKeyLayer(o: {
   readonly ciphertext: Uint8Array;
   readonly key: Omit<CompactKey, 'keyVersionId'>;
   readonly context: EncryptionContext;
 }): DataKeyLayer {
-  const content = openCompact({ ...o.key, context: o.context, ciphertext: o.ciphertext });
+  const context = dataKeyContext(o.context);
+  const content = openCompact({ ...o.key, context, ciphertext: o.ciphertext });
   const value = content.subarray(1);
   if (content[0] === bareType && value.length === dataKeyBytes) return { dataKey: value };
   if (content[0] === innerType) return { inner: value, innerKeyVersionId: compactKeyVersionId(value) };
@@ -73,8 +92,10 @@ export function openDataKeyLayer(o: {
  * not forget it.
  *
  * @param o.inner the study's or subject's key, or how to find it by the version that the ciphertext names
+ * @param o.context as for `sealDataKey`
  * @returns the data key, 32 bytes, owned by the caller, who zeroes it
- * @throws CryptoError as `openCompact`; `crypto.inner_key_missing`, `crypto.inner_key_unexpected`
+ * @throws CryptoError as `openCompact`; `crypto.inner_key_missing`, `crypto.inner_key_unexpected`,
+ *   `crypto.context_invalid`
  */
 export function openDataKey(o: {
   readonly ciphertext: Uint8Array;

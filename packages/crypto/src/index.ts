@@ -11,6 +11,7 @@ export {
 } from './compact.ts';
 export {
   dataKeyBytes,
+  dataKeyContext,
   generateDataKey,
   openDataKey,
   openDataKeyLayer,

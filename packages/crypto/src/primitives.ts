@@ -58,7 +58,8 @@ export function hkdf(input: KeyObject, salt: Uint8Array, info: Uint8Array, bytes
 
 /**
  * One block, 64 bytes, of HKDF-Expand with HMAC-SHA-512 (RFC 5869 section 2.3), `key` being the pseudorandom
- * key. The caller zeroes it.
+ * key: 32 bytes, where the RFC asks for 64 (docs/formats/compact.md says why that is sound). The caller zeroes
+ * the result.
  */
 export function hkdfExpand(key: KeyObject, info: Uint8Array): Buffer {
   return createHmac(kdfHash, key).update(info).update(firstBlock).digest();

@@ -1,6 +1,5 @@
 import { openApiDocument, operations } from '@trialkeep/contract';
 import type { OperationId } from '@trialkeep/contract';
-import type { FastifyBaseLogger } from 'fastify';
 import { Authenticator, credentialImplementations } from './access/index.ts';
 import { UnauthenticatedCounter, ledgerImplementations, recordUnauthenticated } from './audit/index.ts';
 import { Gate } from './gate.ts';
@@ -13,9 +12,11 @@ import { systemClock } from './platform/clock.ts';
 import { FactsCache } from './platform/facts.ts';
 import { createHttpServer, listen } from './platform/http.ts';
 import type { Context, Implementations } from './platform/implementation.ts';
+import type { ServerLogger } from './platform/log.ts';
 import { statedLimits } from './platform/profile.ts';
 import { SpaceReserve } from './platform/reserve.ts';
 import { renderStatusPage } from './platform/status-page.ts';
+import { reconcile } from './reconcile.ts';
 import { findAccount, registryImplementations, tenantImplementations } from './systems/index.ts';
 import { version } from './version.ts';
 
@@ -37,18 +38,25 @@ export async function startServer(options: {
   dataDirectory: string;
   host: string;
   port: number;
-  logger: FastifyBaseLogger;
+  logger: ServerLogger;
+  /** Called when the server cannot go on. */
+  onFatal: () => void;
 }): Promise<RunningServer> {
   const { logger } = options;
-  const instance = await openInstance(options.dataDirectory, { clock: systemClock, notes: logger });
+  const onDown = (error: Error): void => {
+    logger.fatal({ error: error.message }, 'The database can no longer be written.');
+    options.onFatal();
+  };
+  const instance = await openInstance(options.dataDirectory, { clock: systemClock, notes: logger, onDown });
   try {
-    const { ledger, recovery } = instance;
+    const { ledger } = instance;
+    const recovery = [...instance.recovery, ...(await reconcile(instance))];
     const facts = new FactsCache(instance.database);
     const unauthenticated = new UnauthenticatedCounter(systemClock);
-    const reserve = new SpaceReserve(join(instance.directory.state, 'reserve'));
-    if (!reserve.fill())
+    const reserve = new SpaceReserve(join(instance.directory.state, 'reserve'), systemClock);
+    if (!reserve.held())
       logger.warn({}, 'There is no room for the reserve: revocation may fail on a full disk.');
-    const { implementations, status } = wire(instance, facts);
+    const { implementations, status } = wire({ ...instance, recovery }, facts);
     const authenticator = new Authenticator({ ...instance, facts, logOf: (id) => ledger.log(id) });
     const gate = new Gate({
       ...instance,
@@ -59,7 +67,7 @@ export async function startServer(options: {
       clock: systemClock,
       notes: logger,
       recovery,
-      releaseReserve: () => reserve.release(),
+      reserve,
     });
     const http = createHttpServer(gate, async () => renderStatusPage(await status(), recovery), logger);
     const url = await listen(http, options.host, options.port);
@@ -91,6 +99,7 @@ function wire(instance: OpenInstance, facts: FactsCache) {
   const naming = async (tenant: string): Promise<KeyNaming> => {
     const account = accounts.get(tenant) ?? database.read((snapshot) => findAccount(snapshot, tenant));
     accounts.set(tenant, account);
+    account.catch(() => accounts.delete(tenant));
     return { region: configuration.region, account: await account };
   };
   const authenticator = new Authenticator({ ...instance, facts, logOf: (id) => ledger.log(id) });
@@ -101,7 +110,7 @@ function wire(instance: OpenInstance, facts: FactsCache) {
     profile: configuration.profile,
     version,
     rootOfTrust: root.kind,
-    limits: statedLimits(configuration.profile, true),
+    limits: statedLimits(configuration.profile),
   });
   const implementations: Implementations = {
     'instance.status': status,

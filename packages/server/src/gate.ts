@@ -1,4 +1,4 @@
-import type { Operation, OperationId, Operations, Output } from '@trialkeep/contract';
+import type { ErrorCode, Operation, OperationId, Operations, Output } from '@trialkeep/contract';
 import { operations } from '@trialkeep/contract';
 import type { CompactKey } from '@trialkeep/crypto';
 import { Compile } from 'typebox/compile';
@@ -8,11 +8,12 @@ import type { Ledger, SealedDraft, UnauthenticatedCounter } from './audit/index.
 import { payloadKey, sealDraft, stale, storageError } from './audit/index.ts';
 import type { Hierarchy } from './keys/index.ts';
 import type { Clock } from './platform/clock.ts';
-import { OperationError } from './platform/errors.ts';
+import { OperationError, maxFieldLength } from './platform/errors.ts';
 import { StaleFacts } from './platform/facts.ts';
 import type { FactsCache } from './platform/facts.ts';
 import type { Apply, Context, Implementations } from './platform/implementation.ts';
 import { illFormedText } from './platform/text.ts';
+import type { SpaceReserve } from './platform/reserve.ts';
 import { Turns } from './platform/turns.ts';
 
 /** One request, as it came in. */
@@ -28,6 +29,7 @@ export interface Request {
 
 /** What the gate tells the server's own log. */
 export interface GateNotes {
+  info(details: object, message: string): void;
   warn(details: object, message: string): void;
   error(details: object, message: string): void;
 }
@@ -43,8 +45,7 @@ export interface GateParts {
   readonly notes: GateNotes;
   /** Why nothing may be used; empty when the server is ready. */
   readonly recovery: readonly string[];
-  /** Gives back the space that is reserved for urgent operations; false when there is none. */
-  releaseReserve(): boolean;
+  readonly reserve: SpaceReserve;
 }
 
 /** A request on its way: what it asks for, and what has been found out so far. */
@@ -58,10 +59,8 @@ interface Visit {
 
 /** How often a request is authorised again because the facts moved on underneath it. */
 const maxAttempts = 10;
-/** Longest pointer to a wrong input that an answer and a payload carry, characters. */
-const maxFieldLength = 200;
-/** Changes of one log that may wait for their turn. */
-const maxWaitingChanges = 1000;
+/** Changes of one credential that may wait for their turn. */
+const maxWaitingChanges = 200;
 /** Refusals for which the caller was allowed, and the thing could not be done. */
 const failures: ReadonlySet<string> = new Set(['ciphertext.invalid', 'server.internal']);
 
@@ -89,11 +88,17 @@ export class Gate {
   async #admit(operation: Operation, request: Request): Promise<unknown> {
     if (operation.permission === 'public') return this.#implementation(request.operation)(undefined);
     if (this.#parts.recovery.length > 0) throw new OperationError('server.in_recovery');
+    const urgent = operation.urgent === true;
+    if (!urgent && !this.#parts.reserve.held()) throw new OperationError('server.storage_full');
     if (operation.effect !== 'change') return this.#attempt(operation, request);
-    // Every change moves the epoch on: those of one log would make each other authorise again and again.
+    // Every change moves the epoch on: those of one log would make each other authorise again and again. What will be refused
+    // anyway waits for nobody, and keeps nobody waiting.
     const known = await this.#authenticate(request, this.#parts.clock.now());
-    if (known === undefined || known === stale) return this.#attempt(operation, request);
-    return this.#changes.take(known.caller.log.id, () => this.#attempt(operation, request));
+    const wanted = known !== undefined && known !== stale && mayPass(operation, known, request.input);
+    if (!wanted) return this.#attempt(operation, request);
+    const { log, credential } = known.caller;
+    const turn = { name: log.id, owner: credential, urgent };
+    return this.#changes.take(turn, () => this.#attempt(operation, request));
   }
 
   async #attempt(operation: Operation, request: Request): Promise<unknown> {
@@ -105,6 +110,12 @@ export class Gate {
         throw new OperationError('auth.required');
       }
       if (authenticated === stale) continue;
+      if (
+        authenticated.refusal !== undefined &&
+        !this.#hasOwnEntry(authenticated, authenticated.refusal, request)
+      ) {
+        throw new OperationError(authenticated.refusal);
+      }
       const answer = await this.#pass(newVisit(operation, request, authenticated, now), authenticated);
       if (answer !== stale) return answer;
       this.#parts.facts.drop(authenticated.caller.log.id);
@@ -112,12 +123,19 @@ export class Gate {
     throw new OperationError('server.busy');
   }
 
+  /** Whether the refusal of a revoked or expired credential is an entry of its own, or one of many that are counted. */
+  #hasOwnEntry({ caller }: Authenticated, code: ErrorCode, { source, operation }: Request): boolean {
+    const refused = { log: caller.log.id, actor: caller.credential, code, source };
+    return this.#parts.unauthenticated.admit(refused, operation);
+  }
+
   async #authenticate(request: Request, now: number): Promise<Authenticated | undefined | typeof stale> {
     try {
       return await this.#parts.authenticator.authenticate(request.authorization, now);
     } catch (error) {
-      if (error instanceof StaleFacts) return stale;
-      throw storageError(error);
+      if (!(error instanceof StaleFacts)) throw this.#known(error, request);
+      this.#parts.facts.drop(error.log);
+      return stale;
     }
   }
 
@@ -135,7 +153,12 @@ export class Gate {
       if (error instanceof StaleFacts) return stale;
       return this.#refuse(visit, error);
     }
-    if (operation.record === 'access-log') return acted;
+    if (operation.record === 'access-log') {
+      const { credential } = context.caller;
+      const { requestId, source } = request;
+      this.#parts.notes.info({ operation: operation.id, actor: credential, requestId, source }, 'Access.');
+      return acted;
+    }
     const appended = await this.#append(visit, undefined);
     if (appended === stale) return stale;
     if (appended.denied !== undefined) throw new OperationError(appended.denied);
@@ -144,22 +167,27 @@ export class Gate {
 
   /** Records why nothing was done, and throws it; answers `stale` where the refusal itself has to be decided again. */
   async #refuse(visit: Visit, error: unknown): Promise<typeof stale> {
-    const failure = storageError(error);
-    const known = failure instanceof OperationError;
-    const refusal = known ? failure : new OperationError('server.internal', { cause: error });
-    if (!known) {
-      const stack = error instanceof Error ? error.stack : String(error);
-      const { id } = visit.operation;
-      this.#parts.notes.error(
-        { requestId: visit.request.requestId, operation: id, stack },
-        'An operation failed.',
-      );
-    }
+    const refusal = this.#known(error, visit.request);
+    // What would have come of it did not.
+    delete visit.context.record.state;
     // Where the database does not work there is nowhere to record it; nothing was done or released either.
     if (refusal.code.startsWith('server.storage')) throw refusal;
     const appended = await this.#append(visit, refusal);
     if (appended === stale) return stale;
     throw refusal;
+  }
+
+  /** The error in the words of the API. What the server itself is to blame for is noted, with its cause. */
+  #known(error: unknown, { requestId, operation }: Request): OperationError {
+    const failure = storageError(error);
+    const known = failure instanceof OperationError;
+    const refusal = known ? failure : new OperationError('server.internal', { cause: error });
+    if (refusal.code.startsWith('server.') && refusal.code !== 'server.busy') {
+      const cause = refusal.cause ?? refusal;
+      const stack = cause instanceof Error ? cause.stack : 'The cause is not an error.';
+      this.#parts.notes.error({ requestId, operation, code: refusal.code, stack }, 'An operation failed.');
+    }
+    return refusal;
   }
 
   /** Commits the change with its entry. On a full disk an urgent change gets the space that was reserved for it. */
@@ -179,7 +207,7 @@ export class Gate {
     } catch (error) {
       const failure = storageError(error);
       const full = failure instanceof OperationError && failure.code === 'server.storage_full';
-      if (!full || operation.urgent !== true || !this.#parts.releaseReserve()) throw error;
+      if (!full || operation.urgent !== true || !this.#parts.reserve.release()) throw error;
       result = await commit();
     }
     if (result === stale) return stale;
@@ -208,7 +236,7 @@ export class Gate {
     try {
       return await this.#parts.ledger.appender.append(caller.log.id, caller.facts.epoch, draft, windows);
     } catch (error) {
-      throw storageError(error);
+      throw this.#known(error, visit.request);
     }
   }
 
@@ -220,6 +248,15 @@ export class Gate {
   #implementation(id: OperationId): (context: Context<OperationId> | undefined) => Promise<unknown> {
     return this.#parts.implementations[id] as (context: Context<OperationId> | undefined) => Promise<unknown>;
   }
+}
+
+/** Whether a change would come as far as acting; the visit itself decides, and records. */
+function mayPass(operation: Operation, { caller, refusal }: Authenticated, input: unknown): boolean {
+  return refusal === undefined && grants(caller, operation.permission) && isValid(operation, input);
+}
+
+function isValid(operation: Operation, input: unknown): boolean {
+  return validators.get(operation.id)?.Check(input) === true && illFormedText(input) === undefined;
 }
 
 function newVisit(

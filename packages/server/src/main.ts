@@ -8,6 +8,9 @@ import { StartupError, startupErrors } from './platform/errors.ts';
  */
 const commands: Record<string, (options: Options) => Promise<void>> = { serve, init, backup, restore };
 
+/** What is under way gets this long to end when the server is asked to stop. */
+const stopDeadlineMs = 20_000;
+
 interface Options {
   readonly data: string;
   readonly host: string;
@@ -15,6 +18,7 @@ interface Options {
   readonly folder: string | undefined;
   readonly profile: string;
   readonly region: string;
+  readonly acceptLostAnchor: boolean;
 }
 
 function readOptions(args: string[]): Options {
@@ -29,6 +33,7 @@ function readOptions(args: string[]): Options {
         from: { type: 'string' },
         profile: { type: 'string', default: 'evaluation' },
         region: { type: 'string', default: 'eu-central-1' },
+        'accept-lost-anchor': { type: 'boolean', default: false },
       },
     });
     const port = Number(values.port);
@@ -36,7 +41,14 @@ function readOptions(args: string[]): Options {
       throw new Error('--port takes a number from 0 to 65535.');
     if (values.data === undefined) throw new Error('--data is missing.');
     const folder = values.to ?? values.from;
-    return { ...values, data: resolve(values.data), port, folder: folder && resolve(folder) };
+    const acceptLostAnchor = values['accept-lost-anchor'];
+    return {
+      ...values,
+      data: resolve(values.data),
+      port,
+      folder: folder && resolve(folder),
+      acceptLostAnchor,
+    };
   } catch (error) {
     throw new StartupError('usage.invalid', (error as Error).message, error);
   }
@@ -53,12 +65,19 @@ async function serve({ data, host, port }: Options): Promise<void> {
     import('./app.ts'),
     import('./platform/log.ts'),
   ]);
-  const server = await startServer({ dataDirectory: data, host, port, logger: createLogger() });
-  answer({ listening: server.url, state: server.state, reasons: server.reasons });
+  const server = await startServer({
+    dataDirectory: data,
+    host,
+    port,
+    logger: createLogger(),
+    onFatal: () => process.exit(1),
+  });
   let stopping = false;
   const stop = (): void => {
-    if (stopping) return;
+    // Whoever asks twice, or waits in vain, means it.
+    if (stopping) process.exit(1);
     stopping = true;
+    setTimeout(() => process.exit(1), stopDeadlineMs).unref();
     server.close().then(
       () => process.exit(0),
       (error: unknown) => fail(error),
@@ -66,6 +85,8 @@ async function serve({ data, host, port }: Options): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // Whoever reads this may end the server at once.
+  answer({ listening: server.url, state: server.state, reasons: server.reasons });
 }
 
 async function init({ data, profile, region }: Options): Promise<void> {
@@ -82,10 +103,10 @@ async function backup({ data, folder }: Options): Promise<void> {
   answer(await backupInstance(data, folder));
 }
 
-async function restore({ data, folder }: Options): Promise<void> {
+async function restore({ data, folder, acceptLostAnchor }: Options): Promise<void> {
   if (folder === undefined) throw new StartupError('usage.invalid', '--from is missing.');
   const { restoreInstance } = await import('./instance/index.ts');
-  answer(await restoreInstance(data, folder));
+  answer(await restoreInstance(data, folder, { acceptLostAnchor }));
 }
 
 function fail(error: unknown): never {

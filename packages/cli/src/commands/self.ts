@@ -40,6 +40,13 @@ interface Restored {
   readonly createdAt: number;
   readonly restored: readonly string[];
   readonly kept: readonly string[];
+  readonly anchor: 'kept' | 'missing' | 'accepted';
+  /** The logs that the anchor lacks or lacked: sizes of their checkpoints in the backup, by origin. */
+  readonly unanchored: Readonly<Record<string, number>>;
+}
+
+interface RestoreOptions extends DataOptions {
+  readonly acceptLostAnchor?: boolean;
 }
 
 export function register(program: Command, io: Io): void {
@@ -107,15 +114,40 @@ function registerBackups(self: Command, io: Io, running: ServerProcessOptions): 
       'where the installation lies; its folder state must have been moved away',
       defaultDataDirectory,
     )
-    .action(async (folder: string, options: DataOptions) => {
-      const args = ['restore', '--data', options.data, '--from', folder];
+    .option(
+      '--accept-lost-anchor',
+      'where the anchor is lost, take the backup for the newest state: what was revoked after it is valid again',
+    )
+    .action(async (folder: string, options: RestoreOptions) => {
+      const accept = options.acceptLostAnchor === true ? ['--accept-lost-anchor'] : [];
+      const args = ['restore', '--data', options.data, '--from', folder, ...accept];
       const done = (await runServerCommand(args, running)) as Restored;
       await print(io, options, done, () =>
         [
           `The state of ${isoTime(done.createdAt)} is restored in ${done.dataDirectory}.`,
           ...done.restored.map((path) => `restored  ${path}`),
           ...done.kept.map((path) => `kept      ${path}`),
+          ...anchorLines(done),
         ].join('\n'),
       );
     });
+}
+
+/** What the operator has to know where the anchor was lost. */
+function anchorLines({ anchor, unanchored, createdAt }: Restored): string[] {
+  if (anchor === 'kept') return [];
+  const logs = Object.entries(unanchored).map(([origin, size]) => `${anchor}  ${origin}, size ${size}`);
+  if (anchor === 'accepted') {
+    return [
+      'The anchor of these logs was lost, and the backup was accepted as their newest state:',
+      ...logs,
+      `Whatever was revoked after ${isoTime(createdAt)} is valid again. Nothing can tell whether there was a newer backup.`,
+    ];
+  }
+  return [
+    'The anchor of these logs is missing:',
+    ...logs,
+    'The server will stay in recovery: nothing says whether this is the newest state. Put the anchor folder back. If it is lost,',
+    'move the folder state away and restore the newest backup with --accept-lost-anchor.',
+  ];
 }

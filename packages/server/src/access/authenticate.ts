@@ -16,7 +16,8 @@ export interface Authenticated {
   readonly validity: readonly Validity[];
 }
 
-const bearer = /^Bearer ([\x21-\x7e]{1,200})$/;
+/** RFC 9110 section 11.1: the scheme's name in any case. */
+const bearer = /^bearer ([\x21-\x7e]{1,200})$/i;
 const maxKnownSecrets = 10_000;
 
 /** Finds out who asks. */

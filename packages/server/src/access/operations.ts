@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { generateCredential, hashCredential } from '@trialkeep/crypto';
 import type { OperationId, Operations, Output, Role } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
@@ -25,7 +26,7 @@ export function credentialImplementations(hierarchy: Hierarchy): Implementations
 /** Makes a credential inside a transaction; only its hash is stored. */
 export async function createCredential(
   tx: Tx,
-  rowKey: Uint8Array,
+  rowKey: KeyObject,
   made: { log: number; name: string; role: Role; secret: string; time: number },
 ): Promise<string> {
   const id = newId();
@@ -47,19 +48,22 @@ async function issue(
   hierarchy: Hierarchy,
   context: Context<'credentials.issue'>,
 ): Promise<Apply<'credentials.issue'>> {
-  const { input, caller, record, now, payload } = context;
+  const { input, caller, record, now } = context;
   const keys = input.keys ?? [];
   if (input.system !== undefined) record.system = input.system;
   await checkScope(context, keys);
+  if (input.role === 'data-recovery' && input.expiresAt === undefined) {
+    throw new OperationError('credential.expiry_required', { field: '/expiresAt' });
+  }
   if (input.expiresAt !== undefined && input.expiresAt <= now) {
     throw new OperationError('date.past', { field: '/expiresAt' });
   }
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
   const secret = generateCredential();
   const id = newId();
-  payload['credential'] = id;
-  record.state = 'active';
   return async (tx, time) => {
+    record.credential = id;
+    record.state = 'active';
     const row = {
       id,
       log: caller.log.id,
@@ -102,9 +106,7 @@ async function checkScope(
 
 async function list(hierarchy: Hierarchy, { caller, facts }: Context<'credentials.list'>) {
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const found = await facts.get('credentials', (snapshot) =>
-    store.listCredentials(snapshot, rowKey, caller.log.id),
-  );
+  const found = await facts.read((snapshot) => store.listCredentials(snapshot, rowKey, caller.log.id));
   return { credentials: found.map(({ row, keys }) => view(row, keys)) };
 }
 
@@ -113,10 +115,14 @@ async function revoke(
   { input, caller, record, payload }: Context<'credentials.revoke'>,
 ): Promise<Apply<'credentials.revoke'>> {
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  payload['credential'] = input.credential;
+  record.credential = input.credential;
   return async (tx) => {
     const found = await store.findCredential(tx, rowKey, caller.log.id, input.credential);
     if (found === undefined) throw new OperationError('credential.unknown', { field: '/credential' });
+    if (found.row.role === 'custodian' && found.row.state === 'active') {
+      const others = await store.countActive(tx, caller.log.id, 'custodian');
+      if (others <= 1) throw new OperationError('credential.last_custodian', { field: '/credential' });
+    }
     payload['old'] = { state: found.row.state };
     record.state = 'revoked';
     if (found.row.system !== null) record.system = found.row.system;

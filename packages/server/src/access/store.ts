@@ -1,3 +1,5 @@
+import type { KeyObject } from 'node:crypto';
+import type { Role } from '@trialkeep/contract';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
@@ -19,7 +21,7 @@ function sealedFields(row: Unsealed): (string | number | null)[] {
 
 export async function insertCredential(
   tx: Tx,
-  rowKey: Uint8Array,
+  rowKey: KeyObject,
   row: Unsealed,
   keys: readonly string[] = [],
 ): Promise<void> {
@@ -48,7 +50,7 @@ export async function findBySecret(
 /** A credential of the log, its seals checked. */
 export async function findCredential(
   tx: Tx,
-  rowKey: Uint8Array,
+  rowKey: KeyObject,
   log: number,
   id: string,
 ): Promise<NamedCredential | undefined> {
@@ -63,7 +65,7 @@ export async function findCredential(
   return { row, keys: await keysOf(tx, rowKey, id) };
 }
 
-export async function listCredentials(tx: Tx, rowKey: Uint8Array, log: number): Promise<NamedCredential[]> {
+export async function listCredentials(tx: Tx, rowKey: KeyObject, log: number): Promise<NamedCredential[]> {
   const rows = await tx
     .selectFrom('credential')
     .selectAll()
@@ -79,7 +81,7 @@ export async function listCredentials(tx: Tx, rowKey: Uint8Array, log: number): 
   return credentials;
 }
 
-async function keysOf(tx: Tx, rowKey: Uint8Array, credential: string): Promise<ReadonlySet<string>> {
+async function keysOf(tx: Tx, rowKey: KeyObject, credential: string): Promise<ReadonlySet<string>> {
   const rows = await tx
     .selectFrom('credential_key')
     .selectAll()
@@ -89,11 +91,23 @@ async function keysOf(tx: Tx, rowKey: Uint8Array, credential: string): Promise<R
   return new Set(rows.map(({ key }) => key));
 }
 
-export async function revokeCredential(tx: Tx, rowKey: Uint8Array, row: Unsealed): Promise<void> {
+export async function revokeCredential(tx: Tx, rowKey: KeyObject, row: Unsealed): Promise<void> {
   const revoked: Unsealed = { ...row, state: 'revoked' };
   await tx
     .updateTable('credential')
     .set({ state: 'revoked', seal: sealRow(rowKey, 'credential', sealedFields(revoked)) })
     .where('id', '=', row.id)
     .execute();
+}
+
+/** How many active credentials of the role the log has. */
+export async function countActive(tx: Tx, log: number, role: Role): Promise<number> {
+  const row = await tx
+    .selectFrom('credential')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('log', '=', log)
+    .where('role', '=', role)
+    .where('state', '=', 'active')
+    .executeTakeFirstOrThrow();
+  return row.count;
 }

@@ -2,7 +2,7 @@ import type { ErrorCode } from '@trialkeep/contract';
 import type { Clock } from '../platform/clock.ts';
 import { DatabaseError } from '../platform/database-error.ts';
 import type { Database, Tx } from '../platform/database.ts';
-import { OperationError } from '../platform/errors.ts';
+import { OperationError, StartupError } from '../platform/errors.ts';
 import type { Validity } from '../platform/implementation.ts';
 import { entryBytes } from './entry.ts';
 import type { SealedDraft } from './entry.ts';
@@ -33,6 +33,10 @@ const maxWaiting = 4096;
 
 /** What the database could not do, in the words of the API. The outcome of the statement itself is unknown: discard. */
 export function storageError(error: unknown): unknown {
+  // A seal that does not fit was found while answering, not while starting.
+  if (error instanceof StartupError && error.code === 'database.altered') {
+    return new OperationError('server.data_altered', { cause: error });
+  }
   if (!(error instanceof DatabaseError)) return error;
   return new OperationError(error.kind === 'full' ? 'server.storage_full' : 'server.storage_failed', {
     cause: error,

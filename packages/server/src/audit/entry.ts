@@ -39,11 +39,22 @@ function payloadContext(origin: string, entry: string): Record<string, string> {
   return { 'trialkeep:entry': entry, 'trialkeep:origin': origin };
 }
 
+/** The compact form's limit, less the blinding. */
+const maxPayloadBytes = 65_000;
+
+/** The payload as JSON; one that would not fit is replaced by its length and hash, since what happened must be recorded. */
+function payloadBytes(payload: object): Buffer {
+  const content = Buffer.from(JSON.stringify(payload), 'utf8');
+  if (content.length <= maxPayloadBytes) return content;
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return Buffer.from(JSON.stringify({ omitted: { bytes: content.length, sha256 } }), 'utf8');
+}
+
 /** Seals the payload beside the entry, and commits the entry to it (design section 7). */
 export function sealDraft(draft: Draft, origin: string, payload: object, key: CompactKey): SealedDraft {
   const id = newId();
   const blinding = randomBytes(commitmentKeyBytes);
-  const content = Buffer.from(JSON.stringify(payload), 'utf8');
+  const content = payloadBytes(payload);
   const commitment = commitPayload(blinding, idBytes(id), content).toString('hex');
   const plaintext = Buffer.concat([blinding, content]);
   const ciphertext = sealCompact({ ...key, context: payloadContext(origin, id), plaintext });
@@ -67,7 +78,9 @@ export function openPayload(
     idBytes(parts.entry),
     content,
   );
-  return { payload: JSON.parse(content.toString('utf8')), committed };
+  const payload: unknown = JSON.parse(content.toString('utf8'));
+  plaintext.fill(0);
+  return { payload, committed };
 }
 
 /**
@@ -81,6 +94,7 @@ export function entryBytes(draft: SealedDraft, time: number, denied: ErrorCode |
     class: recorded.class,
     code: denied ?? draft.code,
     commitment: draft.commitment,
+    credential: recorded.credential,
     entry: draft.id,
     key: recorded.key,
     operation: draft.operation,
@@ -106,6 +120,7 @@ export interface Entry {
   readonly class?: string;
   readonly code?: string;
   readonly commitment: string;
+  readonly credential?: string;
   readonly entry: string;
   readonly key?: string;
   readonly operation: string;
@@ -116,6 +131,7 @@ export interface Entry {
   readonly subject?: string;
   readonly system?: string;
   readonly time: number;
+  readonly version?: number;
 }
 
 export function parseEntry(bytes: Uint8Array): Entry {

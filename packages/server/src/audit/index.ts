@@ -6,5 +6,6 @@ export { Ledger } from './ledger.ts';
 export type { NewLog } from './ledger.ts';
 export { ledgerImplementations, payloadKey } from './operations.ts';
 export type { LedgerOperationId } from './operations.ts';
+export { recordedStates } from './states.ts';
 export { recordUnauthenticated } from './record-unauthenticated.ts';
 export { UnauthenticatedCounter } from './unauthenticated.ts';

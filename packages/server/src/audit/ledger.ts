@@ -90,6 +90,11 @@ export class Ledger {
     return log;
   }
 
+  /** Every log that is open. */
+  get logs(): readonly TransparencyLog[] {
+    return [...this.#logs.values()];
+  }
+
   logOfTenant(tenant: string): TransparencyLog | undefined {
     return [...this.#logs.values()].find((log) => log.tenant === tenant);
   }
@@ -98,9 +103,7 @@ export class Ledger {
   async anchorNow(id: number): Promise<Uint8Array> {
     this.#grown.delete(id);
     const log = this.log(id);
-    const note = await log.checkpoint(this.#clock.now());
-    this.#anchor.write(log.origin, note);
-    return note;
+    return log.checkpoint(this.#clock.now(), (note) => this.#anchor.write(log.origin, note));
   }
 
   /** Checkpoints for every log that has grown. What fails is tried again at the next interval. */
@@ -163,20 +166,28 @@ export class Ledger {
   }
 
   async #compareWithAnchor(): Promise<string[]> {
-    const byVerifier = [...this.#logs.values()];
     const reasons: string[] = [];
+    const anchored = new Set<string>();
     for (const { file, note } of this.#anchor.read()) {
       const origin = Buffer.from(note).toString('utf8').split('\n', 1)[0];
-      const log = byVerifier.find((candidate) => candidate.origin === origin);
+      const log = [...this.#logs.values()].find((candidate) => candidate.origin === origin);
       if (log === undefined) {
         reasons.push(`The database knows nothing of log ${origin}, which the anchor has.`);
         continue;
       }
+      anchored.add(log.origin);
       try {
         const reason = await log.contradiction(note);
         if (reason !== undefined) reasons.push(reason);
       } catch (error) {
         reasons.push(`The anchor ${file} is not a checkpoint of log ${origin}: ${(error as Error).message}`);
+      }
+    }
+    for (const log of this.#logs.values()) {
+      if (!anchored.has(log.origin) && (await log.hasCheckpoint())) {
+        reasons.push(
+          `The anchor of log ${log.origin} is gone: nothing says whether the database is the newest.`,
+        );
       }
     }
     return reasons;

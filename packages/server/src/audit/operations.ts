@@ -22,6 +22,8 @@ export interface LedgerParts {
 }
 
 const defaultPageSize = 100;
+/** Positions that one page looks through at most: reads hold up the event loop. */
+const positionsPerPage = 50_000;
 
 /** Binds the ledger operations of the contract to their behaviour. */
 export function ledgerImplementations(parts: LedgerParts): Implementations<LedgerOperationId> {
@@ -45,16 +47,18 @@ async function query({ database, ledger }: LedgerParts, { input, caller, record 
   const limit = input.limit ?? defaultPageSize;
   const after = input.cursor === undefined ? -1 : positionOfCursor(input.cursor);
   const size = log.size;
+  const to = Math.min(size - 1, after + positionsPerPage);
   const found = await database.read((snapshot) =>
-    store.findEntries(snapshot, log.id, filterOf(input), after, limit),
+    store.findEntries(snapshot, log.id, filterOf(input), { after, to }, limit),
   );
-  const last = found.at(-1);
+  // A full page ends at its last entry, another one where it stopped looking.
+  const end = found.length === limit ? (found.at(-1)?.position ?? to) : to;
   return {
     entries: found.map(({ position, bytes }) => ({
       index: position,
       entry: Buffer.from(bytes).toString('utf8'),
     })),
-    next: found.length === limit && last !== undefined ? last.position.toString(36) : null,
+    next: end < size - 1 ? end.toString(36) : null,
     size,
   };
 }
@@ -63,7 +67,7 @@ function filterOf({ cursor: _cursor, limit: _limit, ...filter }: Context<'ledger
   return filter;
 }
 
-/** A cursor is the position of the last entry of the page before, in base 36. */
+/** A cursor is the position up to which the page before looked, in base 36. */
 function positionOfCursor(cursor: string): number {
   const position = parseInt(cursor, 36);
   if (!Number.isSafeInteger(position) || position < 0 || position.toString(36) !== cursor) {

@@ -4,20 +4,21 @@ import { sealDraft } from './entry.ts';
 import type { Ledger, LedgerNotes } from './ledger.ts';
 import type { UnauthenticatedMinute } from './unauthenticated.ts';
 
-/** Writes one entry for each source and minute into the instance's log. */
+/** Writes one entry for each caller and minute into the log that it belongs in. */
 export async function recordUnauthenticated(
   ledger: Ledger,
   facts: FactsCache,
   minutes: readonly UnauthenticatedMinute[],
   notes: LedgerNotes,
 ): Promise<void> {
-  const log = ledger.instanceLog;
-  for (const { source, minute, count, operations } of minutes) {
+  for (const { log: id, actor, code, source, minute, count, operations } of minutes) {
+    const log = id === undefined ? ledger.instanceLog : ledger.log(id);
     const draft = {
       operation: 'instance.authenticate',
       outcome: 'refused' as const,
-      code: 'auth.required' as const,
+      code,
       recorded: {},
+      ...(actor !== undefined && { actor }),
     };
     const payload = { source, minute, count, operations: [...operations].sort() };
     try {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Insertable, Selectable } from 'kysely';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
@@ -197,7 +198,7 @@ export async function findEntries(
   tx: Tx,
   log: number,
   filter: Filter,
-  after: number,
+  range: { after: number; to: number },
   limit: number,
 ): Promise<{ position: number; bytes: Uint8Array }[]> {
   let query = tx
@@ -207,7 +208,8 @@ export async function findEntries(
     )
     .select(['i.position', 'e.bytes'])
     .where('i.log', '=', log)
-    .where('i.position', '>', after)
+    .where('i.position', '>', range.after)
+    .where('i.position', '<=', range.to)
     .orderBy('i.position')
     .limit(limit);
   for (const column of equalColumns) {
@@ -217,4 +219,18 @@ export async function findEntries(
   if (filter.from !== undefined) query = query.where('i.time', '>=', filter.from);
   if (filter.to !== undefined) query = query.where('i.time', '<', filter.to);
   return query.execute();
+}
+
+/** Those entries from `first` on, `count` positions at most, that state what something became. */
+export async function stateEntries(tx: Tx, log: number, first: number, count: number): Promise<Uint8Array[]> {
+  const rows = await tx
+    .selectFrom('ledger_entry')
+    .select('bytes')
+    .where('log', '=', log)
+    .where('position', '>=', first)
+    .where('position', '<', first + count)
+    .where(sql<boolean>`instr(bytes, ${Buffer.from('"state":"')}) > 0`)
+    .orderBy('position')
+    .execute();
+  return rows.map(({ bytes }) => bytes);
 }

@@ -113,8 +113,11 @@ export class TransparencyLog {
     await this.#alone(() => this.#integrate());
   }
 
-  /** Integrates, signs a checkpoint over the tree and stores it; the same one while nothing was added. */
-  checkpoint(now: number): Promise<Uint8Array> {
+  /**
+   * Integrates, signs a checkpoint over the tree, has it anchored, and stores it; the same one while nothing was added. In this
+   * order a stored checkpoint is always anchored, so that an anchor that is missing has been taken away.
+   */
+  checkpoint(now: number, anchor: (note: Uint8Array) => void): Promise<Uint8Array> {
     return this.#alone(async () => {
       await this.#integrate();
       const { size } = this.#tree;
@@ -124,6 +127,7 @@ export class TransparencyLog {
       const { name, keyId: id } = parseVerifierKey(sha256, this.verifierKey);
       const signer = { name, keyId: id, sign: (bytes: Uint8Array) => signEd25519(this.#signingKey, bytes) };
       const note = await signNote(text, [signer]);
+      anchor(note);
       const row = { log: this.id, size, note: Buffer.from(note).toString('utf8'), created_at: now };
       await this.#database.write((tx) => store.insertCheckpoint(tx, row));
       return note;
@@ -146,6 +150,11 @@ export class TransparencyLog {
     );
     if (Buffer.compare(then.root(), root) === 0) return undefined;
     return `The database's history of log ${origin} differs from the anchor's at ${size} entries.`;
+  }
+
+  /** Whether a checkpoint was ever stored. */
+  async hasCheckpoint(): Promise<boolean> {
+    return (await this.#database.read((snapshot) => store.newestCheckpoint(snapshot, this.id))) !== undefined;
   }
 
   async #integrate(): Promise<void> {

@@ -1,27 +1,31 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { systemClock } from '../platform/clock.ts';
 import { dataDirectory, readConfiguration } from '../platform/config.ts';
-import { databaseStartupError } from '../platform/database.ts';
+import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
+import { newId } from '../platform/ids.ts';
 import { openPassphraseRoot } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { version } from '../version.ts';
-import { openFromRoot, sealToRoot } from './sealed-file.ts';
+import { lockSnapshots, removeSnapshots, snapshotFile } from './leftovers.ts';
+import { describeFile, sealToRoot } from './sealed-file.ts';
+import { readLogs, sizesOf, takeSnapshot } from './snapshot.ts';
 
 const closed = { additionalProperties: false };
 /** manifest.json of a self-backup, written last: a backup without it is none (docs/formats/self-backup.md). */
 export const manifestSchema = Type.Object(
   {
     format: Type.Literal(1),
-    version: Type.String(),
-    createdAt: Type.Integer(),
-    /** How new it is: the size of each log, by origin. */
+    /** Of this backup alone; its sealed files carry it. */
+    id: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
+    /** When it was begun, ms since 1970; its sealed files carry it. */
+    createdAt: Type.Integer({ minimum: 0 }),
+    version: Type.String({ maxLength: 100 }),
+    /** How new it is: the size of each log, by origin. For whoever looks for a backup; a restore reads the database itself. */
     logs: Type.Record(Type.String(), Type.Integer({ minimum: 0 })),
     files: Type.Array(
       Type.Object(
@@ -48,9 +52,19 @@ export const backupParts = {
   shredStore: 'shred/shred.db.sealed',
 } as const;
 
-/** Binds a sealed file to its part of the backup. */
-export function partContext(part: 'database' | 'shred-store'): Record<string, string> {
-  return { 'trialkeep:self-backup': part };
+/** Lies in the folder until the manifest does: what is beside it was left by a backup that was interrupted. */
+const unfinishedMark = 'unfinished-trialkeep-backup';
+
+/** Binds a sealed file to its part of one backup, so that no other part and no other backup can stand in for it. */
+export function partContext(
+  part: 'database' | 'shred-store',
+  { id, createdAt }: Pick<Manifest, 'id' | 'createdAt'>,
+): Record<string, string> {
+  return {
+    'trialkeep:self-backup': part,
+    'trialkeep:backup': id,
+    'trialkeep:created-at': String(createdAt),
+  };
 }
 
 /**
@@ -61,86 +75,65 @@ export async function backupInstance(path: string, target: string): Promise<Mani
   const directory = dataDirectory(path);
   readConfiguration(directory);
   if (!existsSync(directory.database)) throw new StartupError('database.missing', directory.database);
-  const root = openPassphraseRoot(directory.root);
-  if (existsSync(target) && readdirSync(target).length > 0)
+  const root = await openPassphraseRoot(directory.root);
+  const found = existsSync(target) ? readdirSync(target) : [];
+  if (found.length > 0 && !found.includes(unfinishedMark))
     throw new StartupError('backup.target_not_empty', target);
+  const lock = lockSnapshots(directory);
   try {
-    for (const part of Object.values(backupParts))
-      mkdirSync(dirname(join(target, part)), { recursive: true, mode: 0o700 });
-    // The database first: every subject of the copy then has its key in the later copy of the shred store.
-    const logs = await sealSnapshot(root, directory.database, join(target, backupParts.database), 'database');
-    await sealSnapshot(root, directory.shredStore, join(target, backupParts.shredStore), 'shred-store');
-    copyFile(directory.configuration, join(target, backupParts.configuration));
-    copyFile(join(directory.root, 'root.json'), join(target, backupParts.root));
-    copyFile(join(directory.root, 'epoch.json'), join(target, backupParts.epoch));
-    const files = Object.values(backupParts).map((part) => ({
-      path: part,
-      ...describeFile(join(target, part)),
-    }));
-    const manifest: Manifest = { format: 1, version, createdAt: systemClock.now(), logs, files };
-    writeFileDurably(join(target, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
-    return { ...manifest, folder: target };
+    removeSnapshots(directory);
+    prepareTarget(target, found);
+    return { ...(await fillTarget(root, directory, target)), folder: target };
   } catch (error) {
     rmSync(target, { recursive: true, force: true });
     if (error instanceof StartupError) throw error;
     throw new StartupError('data.unreadable', (error as Error).message, error);
+  } finally {
+    removeSnapshots(directory);
+    lock.release();
   }
 }
 
-/**
- * Takes a consistent snapshot of a database, seals it, and opens what was sealed to see that it holds the same. Gives the sizes
- * of the logs in it. The snapshot lies beside the database meanwhile, and holds no more than the database itself.
- */
-async function sealSnapshot(
-  root: RootOfTrust,
-  database: string,
-  target: string,
-  part: 'database' | 'shred-store',
-): Promise<Record<string, number>> {
-  const snapshot = `${database}.snapshot`;
-  const check = `${database}.check`;
-  for (const file of [snapshot, check]) rmSync(file, { force: true });
-  try {
-    const logs = takeSnapshot(database, snapshot, part === 'database');
-    await sealToRoot(root, snapshot, target, partContext(part));
-    await openFromRoot(root, target, check, partContext(part));
-    if (describeFile(check).sha256 !== describeFile(snapshot).sha256)
-      throw new StartupError('backup.damaged', target);
-    syncDirectory(dirname(target));
-    return logs;
-  } finally {
-    for (const file of [snapshot, check]) rmSync(file, { force: true });
+/** Clears away what an interrupted backup left, and marks the folder as unfinished before anything is in it. */
+function prepareTarget(target: string, found: readonly string[]): void {
+  for (const name of found.filter((each) => each !== unfinishedMark))
+    rmSync(join(target, name), { recursive: true });
+  mkdirSync(target, { recursive: true, mode: 0o700 });
+  writeFileSync(join(target, unfinishedMark), '', { mode: 0o600 });
+  for (const part of Object.values(backupParts)) {
+    mkdirSync(dirname(join(target, part)), { recursive: true, mode: 0o700 });
   }
 }
 
-function takeSnapshot(database: string, snapshot: string, withLogs: boolean): Record<string, number> {
-  let source: DatabaseSync | undefined;
-  try {
-    source = new DatabaseSync(database, { readOnly: true, timeout: 5000 });
-    source.prepare('vacuum into ?').run(snapshot);
-  } catch (error) {
-    throw databaseStartupError(error, database);
-  } finally {
-    source?.close();
+async function fillTarget(root: RootOfTrust, directory: DataDirectory, target: string): Promise<Manifest> {
+  const origin = { id: newId(), createdAt: systemClock.now() };
+  // The database first: every subject of the copy then has its key in the later copy of the shred store.
+  const snapshot = snapshotFile(directory.database);
+  takeSnapshot(directory.database, snapshot);
+  const logs = sizesOf(readLogs(snapshot));
+  const database = join(target, backupParts.database);
+  await sealToRoot(root, snapshot, database, partContext('database', origin));
+  // One copy at a time: the disk may have no room for more.
+  rmSync(snapshot);
+  const shredSnapshot = snapshotFile(directory.shredStore);
+  takeSnapshot(directory.shredStore, shredSnapshot);
+  const shredStore = join(target, backupParts.shredStore);
+  await sealToRoot(root, shredSnapshot, shredStore, partContext('shred-store', origin));
+  copyFile(directory.configuration, join(target, backupParts.configuration));
+  copyFile(join(directory.root, 'root.json'), join(target, backupParts.root));
+  copyFile(join(directory.root, 'epoch.json'), join(target, backupParts.epoch));
+  for (const folder of ['state', 'shred']) syncDirectory(join(target, folder));
+  const files: Manifest['files'] = [];
+  for (const part of Object.values(backupParts)) {
+    files.push({ path: part, ...(await describeFile(join(target, part))) });
   }
-  if (!withLogs) return {};
-  const copy = new DatabaseSync(snapshot, { readOnly: true });
-  try {
-    const rows = copy
-      .prepare('select origin, size from log join head on head.log = log.id order by log.id')
-      .all();
-    return Object.fromEntries(rows.map((row) => [row['origin'] as string, row['size'] as number]));
-  } finally {
-    copy.close();
-  }
+  const manifest: Manifest = { format: 1, ...origin, version, logs, files };
+  writeFileDurably(join(target, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  rmSync(join(target, unfinishedMark));
+  for (const folder of [target, dirname(target)]) syncDirectory(folder);
+  return manifest;
 }
 
 function copyFile(source: string, target: string): void {
   writeFileDurably(target, readFileSync(source));
-}
-
-/** Length and SHA-256 of a file of a backup, as the manifest names them. */
-export function describeFile(file: string): { bytes: number; sha256: string } {
-  const hash = createHash('sha256').update(readFileSync(file)).digest('hex');
-  return { bytes: statSync(file).size, sha256: hash };
 }

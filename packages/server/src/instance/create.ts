@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { generateCredential, generateKey } from '@trialkeep/crypto';
 import { createCredential } from '../access/index.ts';
@@ -37,13 +37,13 @@ export async function createInstance(
 ): Promise<CreatedInstance> {
   const refusals = profileRefusals(profile, presentInstallation);
   if (refusals.length > 0) throw new StartupError('profile.regulated', `${refusals.join('; ')}.`);
-  if (existsSync(path) && readdirSync(path).length > 0) throw new StartupError('data.not_empty', path);
-  const draft = `${path}.new-${process.pid}`;
-  rmSync(draft, { recursive: true, force: true });
+  const free = !existsSync(path) || (statSync(path).isDirectory() && readdirSync(path).length === 0);
+  if (!free) throw new StartupError('data.not_empty', path);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = mkdtempSync(`${path}.new-`);
   try {
     const administrator = await fill(draft, profile, region);
-    if (existsSync(path)) rmSync(path, { recursive: true });
-    renameSync(draft, path);
+    moveTo(draft, path);
     syncDirectory(dirname(path));
     return {
       dataDirectory: path,
@@ -54,6 +54,16 @@ export async function createInstance(
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** rename(2) replaces an empty directory, and nothing else: of several at once one wins. */
+function moveTo(draft: string, path: string): void {
+  try {
+    renameSync(draft, path);
+  } catch (error) {
+    const taken = ['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+    throw taken ? new StartupError('data.not_empty', path, error) : error;
   }
 }
 
@@ -69,8 +79,9 @@ async function fill(path: string, profile: Profile, region: string) {
   createDatabase(directory.database, 'main');
   createDatabase(directory.shredStore, 'shred');
   const database = openDatabase(directory.database, 'main');
-  const shred = ShredStore.open(directory.shredStore);
+  let shred: ShredStore | undefined;
   try {
+    shred = ShredStore.open(directory.shredStore);
     const instanceKey = generateKey('AES_256');
     const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
     const notes = { warn: () => undefined };
@@ -114,6 +125,6 @@ async function fill(path: string, profile: Profile, region: string) {
     return { id: opened.administrator, secret };
   } finally {
     await database.close();
-    await shred.close();
+    await shred?.close();
   }
 }

@@ -15,6 +15,7 @@ import type { Installation } from '../platform/profile.ts';
 import { openPassphraseRoot } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
+import { sweepLeftovers } from './leftovers.ts';
 import { instancePlace } from './place.ts';
 import * as store from './store.ts';
 
@@ -38,17 +39,23 @@ export interface OpenInstance {
   close(): Promise<void>;
 }
 
+/** What opening needs beside the data directory. */
+export interface OpenParts {
+  readonly clock: Clock;
+  readonly notes: { warn(details: object, message: string): void };
+  /** Told when a database can no longer be written. */
+  readonly onDown?: (error: Error) => void;
+}
+
 /** Opens a data directory for this process alone, or says what is wrong with it. */
-export async function openInstance(
-  path: string,
-  parts: { clock: Clock; notes: { warn(details: object, message: string): void } },
-): Promise<OpenInstance> {
+export async function openInstance(path: string, parts: OpenParts): Promise<OpenInstance> {
   const directory = dataDirectory(path);
   const configuration = readConfiguration(directory);
   const refusals = profileRefusals(configuration.profile, presentInstallation);
   if (refusals.length > 0) throw new StartupError('profile.regulated', `${refusals.join('; ')}.`);
   const lock = lockDirectory(directory.lock);
   try {
+    sweepLeftovers(directory);
     return await open(directory, configuration, lock, parts);
   } catch (error) {
     lock.release();
@@ -61,17 +68,18 @@ async function open(
   directory: DataDirectory,
   configuration: Configuration,
   lock: DirectoryLock,
-  { clock, notes }: Parameters<typeof openInstance>[1],
+  { clock, notes, onDown }: OpenParts,
 ): Promise<OpenInstance> {
   if (!existsSync(directory.shredStore)) throw new StartupError('database.missing', directory.shredStore);
-  const database = openDatabase(directory.database, 'main');
-  const shred = ShredStore.open(directory.shredStore);
+  const database = openDatabase(directory.database, 'main', onDown);
+  let shred: ShredStore | undefined;
   const closeAll = async (): Promise<void> => {
     await database.close();
-    await shred.close();
+    await shred?.close();
   };
   try {
-    const root = openPassphraseRoot(directory.root);
+    shred = ShredStore.open(directory.shredStore, onDown);
+    const root = await openPassphraseRoot(directory.root);
     const instance = await database.read((snapshot) => store.findInstance(snapshot));
     if (instance === undefined) throw new StartupError('database.damaged', 'It was never finished.');
     if (instance.profile !== configuration.profile) throw new StartupError('profile.promotion');
@@ -85,8 +93,6 @@ async function open(
       throw new StartupError('root.passphrase_wrong', 'The database belongs to another root of trust.');
     }
     const instanceKey = await root.unwrap(instancePlace(instance.id), instance.wrapped_key);
-    // Without it no study or subject opens: better found now than at the first of them.
-    await root.epochKey();
     const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
     const ledger = new Ledger({ database, hierarchy, clock, anchorFolder: directory.anchor, notes });
     const recovery = await ledger.open();

@@ -21,47 +21,63 @@ function backupPlace(id: string): KeyPlace {
   };
 }
 
-/** What was written, so that a manifest can name it. */
-export interface WrittenFile {
+/** Length and SHA-256 (hex), as the manifest names them. */
+export interface FileDescription {
   readonly bytes: number;
-  /** Of the bytes on disk, hex. */
   readonly sha256: string;
 }
 
-/** Writes the chunks to a new file, durably. */
-async function writeAll(target: string, chunks: AsyncIterable<Uint8Array>): Promise<WrittenFile> {
-  const file = await open(target, 'wx', 0o600);
+/** Describes what the chunks are together. */
+async function describe(chunks: AsyncIterable<Uint8Array>): Promise<FileDescription> {
   const hash = createHash('sha256');
   let bytes = 0;
-  try {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      await file.writeFile(chunk);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    bytes += chunk.length;
   }
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Seals a file under a fresh data key that only the root of trust can unwrap. */
+function read(file: string): AsyncIterable<Uint8Array> {
+  return createReadStream(file, { highWaterMark: readBytes });
+}
+
+/** Describes a file of any length. */
+export async function describeFile(file: string): Promise<FileDescription> {
+  return describe(read(file));
+}
+
+/** Writes the chunks to a new file, durably. */
+async function writeAll(target: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(target, 'wx', 0o600);
+  try {
+    for await (const chunk of chunks) await file.writeFile(chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Seals a file under a fresh data key that only the root of trust can unwrap, then opens what was written and compares it
+ * with the file: `backup.damaged` if it is not the same.
+ */
 export async function sealToRoot(
   root: RootOfTrust,
   source: string,
   target: string,
   context: Record<string, string>,
-): Promise<WrittenFile> {
+): Promise<void> {
   const id = newId();
   const key = generateKey('AES_256');
   const wrapped = await root.wrap(backupPlace(id), key);
   const dataKey = key.export();
   const recipient = { providerId, providerInfo: Buffer.from(id, 'utf8'), ciphertext: wrapped };
-  const plaintext = createReadStream(source, { highWaterMark: readBytes });
-  const message = sealMessage(plaintext, { dataKey, encryptedDataKeys: [recipient], context });
+  const message = sealMessage(read(source), { dataKey, encryptedDataKeys: [recipient], context });
   dataKey.fill(0);
-  return writeAll(target, message);
+  await writeAll(target, message);
+  const opened = await describe(openChunks(root, target, context));
+  if (opened.sha256 !== (await describeFile(source)).sha256) throw new StartupError('backup.damaged', target);
 }
 
 /** Opens what `sealToRoot` wrote into a new file. The caller removes the file when this throws. */
@@ -70,22 +86,33 @@ export async function openFromRoot(
   source: string,
   target: string,
   context: Record<string, string>,
-): Promise<WrittenFile> {
-  const message = createReadStream(source, { highWaterMark: readBytes });
-  const plaintext = openMessage(message, {
-    requiredContext: context,
-    dataKeyFor: async ({ encryptedDataKeys }) => {
-      const recipient = encryptedDataKeys.find((candidate) => candidate.providerId === providerId);
-      if (recipient === undefined) return undefined;
-      const id = Buffer.from(recipient.providerInfo).toString('utf8');
-      if (!/^[0-9a-f-]{36}$/.test(id)) return undefined;
-      return (await root.unwrap(backupPlace(id), recipient.ciphertext)).export();
-    },
-  });
+): Promise<void> {
+  await writeAll(target, openChunks(root, source, context));
+}
+
+async function* openChunks(
+  root: RootOfTrust,
+  source: string,
+  context: Record<string, string>,
+): AsyncGenerator<Uint8Array> {
+  const dataKeys: Uint8Array[] = [];
   try {
-    return await writeAll(target, plaintext);
+    yield* openMessage(read(source), {
+      requiredContext: context,
+      dataKeyFor: async ({ encryptedDataKeys }) => {
+        const recipient = encryptedDataKeys.find((candidate) => candidate.providerId === providerId);
+        if (recipient === undefined) return undefined;
+        const id = Buffer.from(recipient.providerInfo).toString('utf8');
+        if (!/^[0-9a-f-]{36}$/.test(id)) return undefined;
+        const dataKey = (await root.unwrap(backupPlace(id), recipient.ciphertext)).export();
+        dataKeys.push(dataKey);
+        return dataKey;
+      },
+    });
   } catch (error) {
     if (error instanceof CryptoError) throw new StartupError('backup.damaged', source, error);
     throw error;
+  } finally {
+    for (const dataKey of dataKeys) dataKey.fill(0);
   }
 }

@@ -1,6 +1,6 @@
 import { contextFields } from '@trialkeep/contract';
 import type { EncryptionContext } from '@trialkeep/contract';
-import { CryptoError, encodeContext } from '@trialkeep/crypto';
+import { CryptoError, dataKeyContext, encodeContext } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
 import { OperationError } from '../platform/errors.ts';
 import type { Facts } from '../platform/facts.ts';
@@ -30,10 +30,10 @@ export function recordContext(context: EncryptionContext, record: Recorded): voi
   }
 }
 
-/** Every format that binds a context bounds its encoding (docs/formats/compact.md). */
+/** Every format that binds a context bounds its encoding, that of data keys the most (docs/formats/compact.md). */
 function checkEncodable(context: EncryptionContext): void {
   try {
-    encodeContext(context);
+    encodeContext(dataKeyContext(context));
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
     throw new OperationError('context.invalid', {

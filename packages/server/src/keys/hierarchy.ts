@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { generateKey, openCompact, sealCompact, unwrapKey, wrapKey } from '@trialkeep/crypto';
 import type { CompactKey, KeyPlace } from '@trialkeep/crypto';
@@ -65,12 +64,9 @@ export class Hierarchy {
   }
 
   /** The key that seals the rows of a tenant, or of the instance. */
-  async rowKey(tenant: string | null): Promise<Uint8Array> {
+  rowKey(tenant: string | null): Promise<KeyObject> {
     const name = `rows ${tenant ?? 'instance'}`;
-    const key = await this.#required(name, async () =>
-      createSecretKey(deriveRowKey(await this.ownerKey(tenant))),
-    );
-    return key.export();
+    return this.#required(name, async () => deriveRowKey(await this.ownerKey(tenant)));
   }
 
   /** The instance key wraps the signing keys of ledgers, so that a tenant's refused root does not silence its ledger. */
@@ -131,19 +127,20 @@ export class Hierarchy {
       epoch: epoch.number,
       wrapped_secret: wrapped,
     });
-    this.#shreddables.delete(id);
+    this.#shreddables.delete(shreddableName(tenant, kind, id));
     return compactKey(key, tenant, id, versionId);
   }
 
   /** The key of a study or subject; undefined once it is forgotten. */
   shreddable(tenant: string, kind: ShreddableKind, id: string): Promise<CompactKey | undefined> {
-    const known = this.#shreddables.get(id);
+    const name = shreddableName(tenant, kind, id);
+    const known = this.#shreddables.get(name);
     if (known !== undefined) return known;
     const key = this.#loadShreddable(tenant, kind, id);
-    this.#shreddables.set(id, key);
+    this.#shreddables.set(name, key);
     key.then(
-      (found) => found ?? this.#shreddables.delete(id),
-      () => this.#shreddables.delete(id),
+      (found) => found ?? this.#shreddables.delete(name),
+      () => this.#shreddables.delete(name),
     );
     return key;
   }
@@ -179,6 +176,11 @@ export class Hierarchy {
     );
     return key;
   }
+}
+
+/** Never by the id alone: another tenant may name it. */
+function shreddableName(tenant: string, kind: ShreddableKind, id: string): string {
+  return `${tenant} ${kind} ${id}`;
 }
 
 function newWrapped(wrappingKey: KeyObject, place: (versionId: string) => KeyPlace): NewKey {

@@ -3,5 +3,6 @@ export type { NewKey } from './hierarchy.ts';
 export { keyImplementations } from './operations.ts';
 export type { KeyOperationId } from './operations.ts';
 export { checkRow, deriveRowKey, sealRow } from './row-seal.ts';
-export { keysKnown, systemExists } from './store.ts';
+export { stateAt } from './states.ts';
+export { keysKnown, listKeys, systemExists } from './store.ts';
 export type { KeyNaming } from './view.ts';

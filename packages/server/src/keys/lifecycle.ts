@@ -39,8 +39,6 @@ export async function create(
   );
   if (!known) throw new OperationError('system.unknown', { field: '/system' });
   const id = newId();
-  record.key = id;
-  record.version = 1;
   const [version, rowKey, naming] = await Promise.all([
     parts.hierarchy.newSystemKeyVersion(tenant, id),
     parts.hierarchy.rowKey(tenant),
@@ -66,13 +64,15 @@ export async function create(
       revoked_at: null,
     };
     await store.insertKey(tx, rowKey, row);
-    await store.insertVersion(tx, {
+    await store.insertVersion(tx, rowKey, {
       id: version.versionId,
       key: id,
       version: 1,
       wrapped_secret: version.wrapped,
       created_at: time,
     });
+    record.key = id;
+    record.version = 1;
     record.state = stateAt(row, time);
     return keyView(row, naming, time);
   };
@@ -95,13 +95,14 @@ export async function rotate(
 ): Promise<Apply<'keys.rotate'>> {
   const tenant = tenantOf(context.caller);
   const version = await parts.hierarchy.newSystemKeyVersion(tenant, context.input.key);
+  const rowKey = await parts.hierarchy.rowKey(tenant);
   return changeKey(parts, context, async (tx, row, time) => {
     if (stateAt(row, time) !== 'active')
       throw new OperationError('key.transition_undefined', { field: '/key' });
     context.payload['old'] = { version: row.version };
     row.version += 1;
     row.rotation_due_at = time + row.rotation_period_days * dayMs;
-    await store.insertVersion(tx, {
+    await store.insertVersion(tx, rowKey, {
       id: version.versionId,
       key: row.id,
       version: row.version,

@@ -32,9 +32,7 @@ export function keyImplementations(parts: LifecycleParts & UseParts): Implementa
 async function list(parts: LifecycleParts, { input, caller, facts, now }: Context<'keys.list'>) {
   const tenant = tenantOf(caller);
   const [rowKey, naming] = await Promise.all([parts.hierarchy.rowKey(tenant), parts.naming(tenant)]);
-  const rows = await facts.get(`keys ${input.system ?? ''}`, (snapshot) =>
-    store.listKeys(snapshot, rowKey, tenant, input.system),
-  );
+  const rows = await facts.read((snapshot) => store.listKeys(snapshot, rowKey, tenant, input.system));
   return { keys: rows.map((row) => keyView(row, naming, now)) };
 }
 
@@ -44,7 +42,7 @@ async function show(parts: LifecycleParts, { input, caller, facts, now, record }
   const [rowKey, naming] = await Promise.all([parts.hierarchy.rowKey(tenant), parts.naming(tenant)]);
   const found = await facts.get(`key ${input.key}`, async (snapshot) => {
     const row = await store.findKey(snapshot, rowKey, tenant, input.key);
-    return row && { row, versions: await store.listVersions(snapshot, input.key) };
+    return row && { row, versions: await store.listVersions(snapshot, rowKey, input.key) };
   });
   if (found === undefined) throw new OperationError('key.unknown', { field: '/key' });
   const current = stateAt(found.row, now) === 'active' ? found.row.version : 0;

@@ -24,8 +24,10 @@ export function permitUse(
   const state = stateAt(key, now);
   const permits = keyStateTable[state];
   if (caller.role === 'data-recovery') {
-    if (use.kind === 'protect' || permits.process === 'no')
-      throw new OperationError('key.unusable', { field: '/key' });
+    const outOfUse = state === 'deactivated' || state === 'compromised';
+    if (use.kind === 'protect' || !outOfUse) {
+      throw new OperationError('key.unusable', { field: '/key', detail: `Its state is ${state}.` });
+    }
     if (use.reason === undefined) throw new OperationError('reason.required', { field: '/reason' });
     return [];
   }

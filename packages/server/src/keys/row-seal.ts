@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { StartupError } from '../platform/errors.ts';
 
@@ -9,19 +9,22 @@ import { StartupError } from '../platform/errors.ts';
 export type SealedFields = readonly (string | number | null)[];
 
 /** Bind the key that seals rows to its purpose; `owner` is the tenant's key or the instance's. */
-export function deriveRowKey(owner: KeyObject): Buffer {
-  return createHmac('sha256', owner).update('trialkeep/row/v1\0').digest();
+export function deriveRowKey(owner: KeyObject): KeyObject {
+  const derived = createHmac('sha256', owner).update('trialkeep/row/v1\0').digest();
+  const key = createSecretKey(derived);
+  derived.fill(0);
+  return key;
 }
 
 /** HMAC-SHA-256 over the table's name and the fields as a JSON array, which keeps their number, order and types apart. */
-export function sealRow(rowKey: Uint8Array, table: string, fields: SealedFields): Uint8Array {
+export function sealRow(rowKey: KeyObject, table: string, fields: SealedFields): Uint8Array {
   return createHmac('sha256', rowKey)
     .update(JSON.stringify([table, ...fields]))
     .digest();
 }
 
 /** Throws `database.altered` when the seal is not the one of these fields. */
-export function checkRow(rowKey: Uint8Array, table: string, fields: SealedFields, seal: Uint8Array): void {
+export function checkRow(rowKey: KeyObject, table: string, fields: SealedFields, seal: Uint8Array): void {
   const expected = sealRow(rowKey, table, fields);
   if (seal.length !== expected.length || !timingSafeEqual(seal, expected)) {
     throw new StartupError('database.altered', `Table ${table}, row ${String(fields[0])}.`);

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { Insertable, Selectable } from 'kysely';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
@@ -6,6 +7,8 @@ import type { SealedFields } from './row-seal.ts';
 
 export type KeyRow = Selectable<Tables['key']>;
 export type KeyVersionRow = Selectable<Tables['key_version']>;
+/** A version without its secret. */
+export type KeyVersion = Omit<KeyVersionRow, 'wrapped_secret'>;
 type Unsealed<Row> = Omit<Row, 'seal'>;
 
 function sealedFields(row: Unsealed<KeyRow>): SealedFields {
@@ -35,7 +38,7 @@ export async function findTenantKey(
     .executeTakeFirstOrThrow();
 }
 
-export async function insertKey(tx: Tx, rowKey: Uint8Array, row: Unsealed<KeyRow>): Promise<void> {
+export async function insertKey(tx: Tx, rowKey: KeyObject, row: Unsealed<KeyRow>): Promise<void> {
   const seal = sealRow(rowKey, 'key', sealedFields(row));
   await tx
     .insertInto('key')
@@ -44,7 +47,7 @@ export async function insertKey(tx: Tx, rowKey: Uint8Array, row: Unsealed<KeyRow
 }
 
 /** Writes the fields that a change can touch, and the seal over all. */
-export async function updateKey(tx: Tx, rowKey: Uint8Array, row: Unsealed<KeyRow>): Promise<void> {
+export async function updateKey(tx: Tx, rowKey: KeyObject, row: Unsealed<KeyRow>): Promise<void> {
   await tx
     .updateTable('key')
     .set({
@@ -62,7 +65,7 @@ export async function updateKey(tx: Tx, rowKey: Uint8Array, row: Unsealed<KeyRow
 /** The key with its seal checked; undefined where this tenant has no such key. */
 export async function findKey(
   tx: Tx,
-  rowKey: Uint8Array,
+  rowKey: KeyObject,
   tenant: string,
   id: string,
 ): Promise<KeyRow | undefined> {
@@ -78,7 +81,7 @@ export async function findKey(
 
 export async function listKeys(
   tx: Tx,
-  rowKey: Uint8Array,
+  rowKey: KeyObject,
   tenant: string,
   system?: string,
 ): Promise<KeyRow[]> {
@@ -94,17 +97,28 @@ export async function listKeys(
   return rows;
 }
 
-export async function insertVersion(tx: Tx, row: Insertable<Tables['key_version']>): Promise<void> {
-  await tx.insertInto('key_version').values(row).execute();
+export async function insertVersion(
+  tx: Tx,
+  rowKey: KeyObject,
+  row: Unsealed<Insertable<Tables['key_version']>>,
+): Promise<void> {
+  const seal = sealRow(rowKey, 'key_version', [row.id, row.key, row.version]);
+  await tx
+    .insertInto('key_version')
+    .values({ ...row, seal })
+    .execute();
 }
 
-export async function listVersions(tx: Tx, key: string): Promise<Omit<KeyVersionRow, 'wrapped_secret'>[]> {
-  return tx
+/** The versions of a key in the order of their numbers, their seals checked. */
+export async function listVersions(tx: Tx, rowKey: KeyObject, key: string): Promise<KeyVersion[]> {
+  const rows = await tx
     .selectFrom('key_version')
-    .select(['id', 'key', 'version', 'created_at'])
+    .select(['id', 'key', 'version', 'created_at', 'seal'])
     .where('key', '=', key)
     .orderBy('version')
     .execute();
+  for (const row of rows) checkRow(rowKey, 'key_version', [row.id, row.key, row.version], row.seal);
+  return rows;
 }
 
 export async function findVersion(tx: Tx, key: string, id: string): Promise<KeyVersionRow | undefined> {

@@ -17,7 +17,7 @@ import { contextKey, recordContext } from './context.ts';
 import type { Hierarchy } from './hierarchy.ts';
 import { permitUse } from './permit.ts';
 import * as store from './store.ts';
-import type { KeyRow, KeyVersionRow } from './store.ts';
+import type { KeyRow, KeyVersion } from './store.ts';
 import { keyArn } from './view.ts';
 import type { KeyNaming } from './view.ts';
 
@@ -33,7 +33,7 @@ export type KeyUses = 'keys.encrypt' | 'keys.decrypt' | 'keys.generate-data-key'
 interface PermittedKey {
   readonly tenant: string;
   readonly row: KeyRow;
-  readonly versions: readonly Omit<KeyVersionRow, 'wrapped_secret'>[];
+  readonly versions: readonly KeyVersion[];
   readonly context: EncryptionContext;
 }
 
@@ -53,7 +53,7 @@ async function permitted(
     parts.keysOf(context),
     facts.get(`key ${input.key}`, async (snapshot) => {
       const row = await store.findKey(snapshot, rowKey, tenant, input.key);
-      return row && { row, versions: await store.listVersions(snapshot, input.key) };
+      return row && { row, versions: await store.listVersions(snapshot, rowKey, input.key) };
     }),
   ]);
   if (key !== undefined) record.system = key.row.system;

@@ -171,5 +171,7 @@ create table key_version (
   version integer not null,
   wrapped_secret blob not null,
   created_at integer not null,
+  -- The wrapped secret is bound to its id; the seal binds the id to its number.
+  seal blob not null,
   unique (key, version)
 ) strict;

@@ -11,6 +11,9 @@ import type { Tables } from './tables.ts';
 /** Marks a file as Trialkeep's, in SQLite's application_id: the bytes "TKP1". */
 const applicationId = 0x544b5031;
 
+/** How long a database that is about to be opened waits for a backup that reads it, ms. */
+const prepareTimeoutMs = 1000;
+
 /** A transaction, or a snapshot, of the main database. */
 export type Tx = Transaction<Tables>;
 
@@ -51,18 +54,24 @@ export function createDatabase(file: string, store: string): void {
   }
 }
 
-/** Refuses a file that is not a whole database of ours, and brings an older one up to date. */
+/**
+ * Refuses a file that is not a whole database of ours, and brings an older one up to date. A copy that was restored has a
+ * rollback journal: it gets its write-ahead log here, while nobody reads it, for the writer waits for nobody.
+ */
 function prepareFile(file: string, store: string): void {
   if (!existsSync(file)) throw new StartupError('database.missing', file);
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(file);
+    database = new DatabaseSync(file, { timeout: prepareTimeoutMs });
     const number = (pragma: string): number =>
       Object.values(database?.prepare(`pragma ${pragma}`).get() ?? {})[0] as number;
     if (number('application_id') !== applicationId) throw new StartupError('database.foreign', file);
     const steps = migrations(store);
     const present = number('user_version');
     if (present > (steps.at(-1)?.version ?? 0)) throw new StartupError('database.newer', file);
+    const mode = database.prepare('pragma journal_mode = wal').get()?.['journal_mode'];
+    if (mode !== 'wal')
+      throw new StartupError('data.unreadable', `${file}: it stays in journal mode ${mode}.`);
     for (const step of steps.filter(({ version }) => version > present)) {
       database.exec(`begin immediate; ${step.sql}; pragma user_version = ${step.version}; commit`);
     }
@@ -82,10 +91,14 @@ export function databaseStartupError(error: unknown, file: string): StartupError
   return new StartupError('data.unreadable', `${file}: ${message}.`, error);
 }
 
-/** Opens an existing database file. */
-export function openDatabase<T>(file: string, store: string): Database<T> {
+/** Opens an existing database file. `onDown` is told when nothing can be written any more until it is opened again. */
+export function openDatabase<T>(
+  file: string,
+  store: string,
+  onDown: (error: DatabaseError) => void = () => undefined,
+): Database<T> {
   prepareFile(file, store);
-  const connections = { writer: new WriterConnection(file), reader: new ReaderConnection(file) };
+  const connections = { writer: new WriterConnection(file, onDown), reader: new ReaderConnection(file) };
   const writer = new Kysely<T>({ dialect: new OneConnectionDialect(connections.writer, 'begin immediate') });
   const reader = new Kysely<T>({ dialect: new OneConnectionDialect(connections.reader, 'begin') });
   return {

@@ -1,6 +1,9 @@
 import type { ErrorCode } from '@trialkeep/contract';
 import { errors } from '@trialkeep/contract';
 
+/** Longest pointer to a wrong input that an answer and a payload carry, characters: its parts may be the caller's. */
+export const maxFieldLength = 200;
+
 /** What a service throws when it refuses or cannot do what was asked; `http.ts` gives it its status. */
 export class OperationError extends Error {
   readonly code: ErrorCode;
@@ -12,7 +15,7 @@ export class OperationError extends Error {
     super(options.detail === undefined ? message : `${message} ${options.detail}`, { cause: options.cause });
     this.name = 'OperationError';
     this.code = code;
-    this.field = options.field;
+    this.field = options.field?.slice(0, maxFieldLength);
   }
 }
 
@@ -28,7 +31,7 @@ export const startupErrors = {
   },
   'data.in_use': {
     message: 'Another process is using this data directory.',
-    fix: 'Stop that server first, or name another directory.',
+    fix: 'Stop that server, or wait for that command to end, or name another directory.',
   },
   'data.unreadable': {
     message: 'A file of the data directory cannot be read or written.',
@@ -103,8 +106,12 @@ export const startupErrors = {
     fix: 'Name the folder that `trialkeep self backup` wrote.',
   },
   'restore.target_not_empty': {
-    message: 'The data directory has a database already, and nothing of it was touched.',
+    message: 'The data directory has a database already, or a part of one, and nothing of it was touched.',
     fix: 'Move the `state` folder of the data directory away first, or name another directory.',
+  },
+  'restore.other_root': {
+    message: 'The data directory has another root of trust than the backup, and nothing was restored.',
+    fix: 'Use a backup of this installation, or restore into another directory.',
   },
   'usage.invalid': {
     message: 'The command does not have the form that it takes.',

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Makes what a directory lists survive a crash. */
@@ -11,17 +11,25 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** Replaces a file as a whole, durably: after a crash there is the old content or the new one, never a part. Mode 0600. */
+/**
+ * Replaces a file as a whole, durably: after a crash there is the old content or the new one, never a part. Mode 0600. What a
+ * crash leaves of the new one has one fixed name, so that the next write takes it over; one process at a time writes a file.
+ */
 export function writeFileDurably(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${process.pid}.new`;
+  const temporary = `${path}.new`;
   const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
-  const file = openSync(temporary, 'w', 0o600);
   try {
-    for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    const file = openSync(temporary, 'w', 0o600);
+    try {
+      for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  renameSync(temporary, path);
   syncDirectory(dirname(path));
 }

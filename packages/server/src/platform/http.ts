@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { errors, inputPlaces, operations } from '@trialkeep/contract';
 import type { ErrorBody, Operation, OperationId } from '@trialkeep/contract';
 import Fastify, { LogController } from 'fastify';
@@ -8,6 +8,8 @@ import { newId } from './ids.ts';
 
 /** The largest request: 64 KiB of plaintext in base64, its context, and room. */
 const maxBodyBytes = 256 * 1024;
+/** How long a client may take to send a request. */
+const requestTimeoutMs = 30_000;
 
 /** Who answers: the gate, behind which nothing of HTTP is known. */
 export interface Admission {
@@ -33,6 +35,8 @@ export function createHttpServer(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
+    requestTimeout: requestTimeoutMs,
+    clientErrorHandler,
     genReqId: newId,
     routerOptions: { maxParamLength: 200 },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
@@ -43,6 +47,8 @@ export function createHttpServer(
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
     done(null, body),
   );
+  // Anything else is bad input, for the operation to refuse and record.
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.setErrorHandler(answerError);
   server.setNotFoundHandler((request, reply) =>
     answerError(new OperationError('request.unknown_operation'), request, reply),
@@ -74,8 +80,15 @@ export async function listen(server: FastifyInstance, host: string, port: number
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
 }
 
+/** What is not HTTP is answered in one line, and none of it goes into the log: it may hold a credential. */
+function clientErrorHandler(_error: Error, socket: Socket): void {
+  if (socket.writable)
+    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+}
+
 function addRoute(server: FastifyInstance, gate: Admission, operation: Operation): void {
   const produces = operation.produces ?? 'json';
+  const places = inputPlaces(operation);
   server.route({
     method: operation.method,
     url: operation.path.replace(/\{\w+\*\}/, '*').replace(/\{(\w+)\}/g, ':$1'),
@@ -84,7 +97,7 @@ function addRoute(server: FastifyInstance, gate: Admission, operation: Operation
       const answer = await gate.admit({
         operation: operation.id as OperationId,
         authorization: request.headers.authorization,
-        input: readInput(operation, request),
+        input: readInput(operation.method, places, request),
         source: request.ip,
         requestId: request.id,
       });
@@ -101,11 +114,14 @@ function addRoute(server: FastifyInstance, gate: Admission, operation: Operation
 }
 
 /** All inputs by name. A body that is not a JSON object is handed on as it is, for the operation's check to refuse. */
-function readInput(operation: Operation, request: FastifyRequest): unknown {
-  const places = inputPlaces(operation);
+function readInput(
+  method: Operation['method'],
+  places: ReturnType<typeof inputPlaces>,
+  request: FastifyRequest,
+): unknown {
   const params = request.params as Record<string, string>;
   const fromPath = Object.fromEntries(places.path.map((name) => [name, params[name] ?? params['*']]));
-  const rest = operation.method === 'GET' ? request.query : parseBody(request.body);
+  const rest = method === 'GET' ? request.query : parseBody(request.body);
   if (typeof rest !== 'object' || rest === null || Array.isArray(rest)) return rest;
   const clash = places.path.find((name) => Object.hasOwn(rest, name));
   if (clash !== undefined) return { ...rest, [`${clash} (in the path already)`]: null };

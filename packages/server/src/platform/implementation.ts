@@ -22,6 +22,8 @@ export interface Caller {
 
 /** The fields of a ledger entry that the operation itself knows; docs/formats/ledger-entry.md gives their meaning. */
 export interface Recorded {
+  /** The credential that was issued or revoked. */
+  credential?: string;
   key?: string;
   version?: number;
   study?: string;

@@ -23,7 +23,7 @@ export function profileRefusals(profile: Profile, installation: Installation): s
 }
 
 /** What the present configuration cannot promise; the status page says it. */
-export function statedLimits(profile: Profile, anchored: boolean): string[] {
+export function statedLimits(profile: Profile): string[] {
   const limits: string[] = [];
   if (profile === 'evaluation') {
     limits.push(
@@ -31,9 +31,7 @@ export function statedLimits(profile: Profile, anchored: boolean): string[] {
     );
   }
   limits.push(
-    anchored
-      ? 'Roll-back is noticed against the anchor on this machine only: whoever can rewrite the whole data directory, the anchor included, is not noticed until a witness or mirror runs elsewhere.'
-      : 'No checkpoint is kept outside the database: promises 2 and 3 exclude roll-back.',
+    'Roll-back is noticed against the anchor on this machine only: whoever can rewrite the whole data directory, the anchor included, is not noticed until a witness or mirror runs elsewhere.',
   );
   return limits;
 }

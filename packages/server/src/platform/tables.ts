@@ -89,7 +89,14 @@ export interface Tables {
     revoked_at: number | null;
     seal: Uint8Array;
   };
-  key_version: { id: string; key: string; version: number; wrapped_secret: Uint8Array; created_at: number };
+  key_version: {
+    id: string;
+    key: string;
+    version: number;
+    wrapped_secret: Uint8Array;
+    created_at: number;
+    seal: Uint8Array;
+  };
 }
 
 /** The row of the shred store, as migrations/0001-initial.shred.sqlite.sql defines it. */

@@ -61,8 +61,7 @@ export function passphraseFile(folder: string): string {
   return process.env['TRIALKEEP_PASSPHRASE_FILE'] ?? join(folder, 'passphrase');
 }
 
-function readPassphrase(folder: string): Buffer {
-  const file = passphraseFile(folder);
+function readPassphrase(file: string): Buffer {
   if (!existsSync(file)) throw new StartupError('root.passphrase_missing', file);
   if ((statSync(file).mode & 0o077) !== 0) throw new StartupError('root.passphrase_exposed', file);
   let text: string;
@@ -92,10 +91,10 @@ class PassphraseRoot implements RootOfTrust {
   readonly #folder: string;
   #epochKey: EpochKey | undefined;
 
-  constructor(folder: string, { id, derivation }: Static<typeof parameters>) {
+  constructor(folder: string, passphraseFile: string, { id, derivation }: Static<typeof parameters>) {
     this.id = id;
     this.#folder = folder;
-    const passphrase = readPassphrase(folder);
+    const passphrase = readPassphrase(passphraseFile);
     const derived = argon2Sync('argon2id', {
       message: passphrase,
       nonce: Buffer.from(derivation.salt, 'base64'),
@@ -159,12 +158,20 @@ export async function createPassphraseRoot(folder: string): Promise<RootOfTrust>
     derivation: { algorithm: 'argon2id', salt: randomBytes(16).toString('base64'), ...argon2idDefaults },
   };
   writeFileDurably(join(folder, 'root.json'), `${JSON.stringify(content, null, 2)}\n`);
-  const root = new PassphraseRoot(folder, content);
+  const root = new PassphraseRoot(folder, file, content);
   await root.createEpochKey();
   return root;
 }
 
-/** Opens the root of trust of an installation. */
-export function openPassphraseRoot(folder: string): RootOfTrust {
-  return new PassphraseRoot(folder, readJson(join(folder, 'root.json'), parameters));
+/**
+ * Opens the root of trust that lies in a folder, with the passphrase of that folder unless another file is named. The epoch key
+ * shows that the passphrase is the right one before anything is wrapped.
+ */
+export async function openPassphraseRoot(
+  folder: string,
+  passphrase = passphraseFile(folder),
+): Promise<RootOfTrust> {
+  const root = new PassphraseRoot(folder, passphrase, readJson(join(folder, 'root.json'), parameters));
+  await root.epochKey();
+  return root;
 }

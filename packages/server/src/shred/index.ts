@@ -18,8 +18,8 @@ export class ShredStore {
     this.#database = database;
   }
 
-  static open(file: string): ShredStore {
-    return new ShredStore(openDatabase<ShredTables>(file, 'shred'));
+  static open(file: string, onDown?: (error: Error) => void): ShredStore {
+    return new ShredStore(openDatabase<ShredTables>(file, 'shred', onDown));
   }
 
   /** Durable when it returns. A key whose row in the main database never commits is never used. */

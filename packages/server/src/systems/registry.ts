@@ -18,12 +18,12 @@ export function registryImplementations(hierarchy: Hierarchy): Implementations<R
   return {
     'studies.create': (context) => createStudy(hierarchy, context),
     'studies.list': async ({ caller, facts }) => {
-      const rows = await facts.get('studies', (snapshot) => store.listStudies(snapshot, tenantOf(caller)));
+      const rows = await facts.read((snapshot) => store.listStudies(snapshot, tenantOf(caller)));
       return { studies: rows.map(studyView) };
     },
     'systems.create': async (context) => createSystem(context),
     'systems.list': async ({ caller, facts }) => {
-      const rows = await facts.get('systems', (snapshot) => store.listSystems(snapshot, tenantOf(caller)));
+      const rows = await facts.read((snapshot) => store.listSystems(snapshot, tenantOf(caller)));
       return { systems: rows.map(systemView) };
     },
     'subjects.create': (context) => createSubject(hierarchy, context),
@@ -58,12 +58,14 @@ function systemView({
 
 async function createStudy(
   hierarchy: Hierarchy,
-  { input, caller, record }: Context<'studies.create'>,
+  { input, caller, record, facts }: Context<'studies.create'>,
 ): Promise<Apply<'studies.create'>> {
   const tenant = tenantOf(caller);
+  const taken = await facts.read((snapshot) => store.protocolTaken(snapshot, tenant, input.protocol));
+  if (taken) throw new OperationError('study.exists', { field: '/protocol' });
   const id = newId();
-  record.study = id;
   await hierarchy.createShreddable(tenant, 'study', id);
+  record.study = id;
   return async (tx, time) => {
     const row = {
       id,
@@ -116,7 +118,7 @@ async function listSubjects({ input, caller, facts, record }: Context<'subjects.
   await knownStudy(tenantOf(caller), input.study, facts);
   record.study = input.study;
   const after = input.cursor ?? '';
-  const rows = await facts.get(`subjects ${input.study} ${after}`, (snapshot) =>
+  const rows = await facts.read((snapshot) =>
     store.listSubjects(snapshot, input.study, after, subjectsPerPage),
   );
   const last = rows.at(-1);

@@ -50,6 +50,16 @@ export async function insertStudy(tx: Tx, row: StudyRow): Promise<void> {
   await unlessTaken(tx.insertInto('study').values(row).execute(), 'study.exists', '/protocol');
 }
 
+export async function protocolTaken(tx: Tx, tenant: string, protocol: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('study')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('protocol', '=', protocol)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export async function listStudies(tx: Tx, tenant: string): Promise<StudyRow[]> {
   return tx
     .selectFrom('study')

@@ -24,7 +24,7 @@ export function tenantImplementations(parts: TenantParts): Implementations<Tenan
   return {
     'tenants.create': (context) => create(parts, context),
     'tenants.list': async ({ facts }) => {
-      const rows = await facts.get('tenants', (snapshot) => store.listTenants(snapshot));
+      const rows = await facts.read((snapshot) => store.listTenants(snapshot));
       return { tenants: rows.map(({ verifier_key, ...row }) => ({ ...row, verifierKey: verifier_key })) };
     },
   };

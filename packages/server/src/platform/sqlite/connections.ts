@@ -24,15 +24,19 @@ export class WriterConnection implements DatabaseConnection {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (answer: StatementAnswer) => void>();
   #lastId = 0;
+  readonly #onDown: (error: DatabaseError) => void;
   #down: DatabaseError | undefined;
+  #closing = false;
 
-  constructor(file: string) {
+  /** @param onDown told once when the thread ends without having been asked to */
+  constructor(file: string, onDown: (error: DatabaseError) => void) {
+    this.#onDown = onDown;
     this.#worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: { file } });
     this.#worker.on('message', (answer: StatementAnswer) => {
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
-    this.#worker.on('error', (error) => this.#fail(new DatabaseError(error.message, 1, error)));
+    this.#worker.on('error', (error: Error) => this.#fail(new DatabaseError(error.message, 1, error)));
     this.#worker.on('exit', () => this.#fail(new DatabaseError('The writer thread has ended.', 1)));
   }
 
@@ -55,6 +59,7 @@ export class WriterConnection implements DatabaseConnection {
 
   async close(): Promise<void> {
     if (this.#down !== undefined) return;
+    this.#closing = true;
     const ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
     this.#worker.postMessage('close');
     await ended;
@@ -62,6 +67,7 @@ export class WriterConnection implements DatabaseConnection {
 
   /** Callers in flight learn that the outcome is unknown, and discard their results. */
   #fail(error: DatabaseError): void {
+    if (this.#down === undefined && !this.#closing) this.#onDown(error);
     this.#down ??= error;
     for (const [id, resolve] of this.#waiting) {
       resolve({ id, failure: { message: error.message, sqliteCode: error.sqliteCode } });

@@ -35,6 +35,8 @@ function prepared(sql: string): StatementSync {
 
 function execute({ id, sql, parameters }: StatementRequest): StatementAnswer {
   try {
+    // SQLite has rolled back by itself where COMMIT failed, as on a full disk.
+    if (sql === 'rollback' && !database.isTransaction) return { id, rows: [], changes: 0 };
     const statement = prepared(sql);
     if (statement.columns().length > 0) {
       const rows = statement.all(...parameters) as Record<string, unknown>[];

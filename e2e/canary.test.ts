@@ -1,0 +1,356 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, test } from 'node:test';
+import { createClient } from '@trialkeep/sdk/client';
+import { openFile, sealFile } from '@trialkeep/sdk/seal';
+import { filesIn } from './folder.ts';
+import { realInputs } from './real-inputs.ts';
+import { formsOf, placesIn, ProcessWatch, sightings } from './canaries.ts';
+import type { Canary, Place } from './canaries.ts';
+import {
+  answerOf,
+  ask,
+  home,
+  makeFolder,
+  newInstallation,
+  send,
+  ServerProcess,
+  trialkeep,
+} from './harness.ts';
+import type { Installation, RunOptions } from './harness.ts';
+import { newTenant } from './tenant.ts';
+import type { Tenant } from './tenant.ts';
+
+const canaries: Canary[] = [];
+/** A string that occurs nowhere else, to be planted and looked for. */
+function plant(name: string): string {
+  const secret = `canary-${randomBytes(12).toString('hex')}`;
+  canaries.push({ name, secret });
+  return secret;
+}
+
+/** The user's own files: sources, opened files, profiles. */
+const own = makeFolder();
+/** What the system wrote for the user: sealed files, exports, backups. */
+const written = makeFolder();
+const watch = new ProcessWatch();
+let installation: Installation;
+let server: ServerProcess;
+let tenant: Tenant;
+/** What servers that have ended wrote to their logs. */
+let earlierOutput: Uint8Array = new Uint8Array();
+
+const at = (name: string): string => join(own, name);
+
+before(async () => {
+  installation = await newInstallation();
+  server = await ServerProcess.start(installation.data, { env: { TRIALKEEP_LOG_LEVEL: 'trace' } });
+  tenant = await newTenant(server, installation.administrator.secret, 'Sponsor');
+  const passphrase = readFileSync(join(installation.data, 'root', 'passphrase'), 'utf8').trim();
+  canaries.push({ name: 'the passphrase', secret: passphrase, allowedIn: [join('root', 'passphrase')] });
+  canaries.push({ name: "the administrator's credential", secret: installation.administrator.secret });
+  const profiles: Record<string, object> = {};
+  for (const [role, { secret }] of Object.entries(tenant.credentials)) {
+    canaries.push({ name: `the credential of the ${role}`, secret });
+    profiles[role] = { url: server.url, credential: secret };
+  }
+  mkdirSync(at('trialkeep'));
+  writeFileSync(at('trialkeep/profiles.json'), JSON.stringify({ profiles }), { mode: 0o600 });
+});
+after(() => watch.stop());
+
+/** The command as its users call it: credentials from the profile file, anything secret from standard input. */
+const options = (stdin?: string): RunOptions => ({
+  cwd: own,
+  env: { XDG_CONFIG_HOME: own },
+  onStart: (processId) => watch.follow(processId),
+  ...(stdin !== undefined && { stdin }),
+});
+
+async function command<Answer>(argv: string[], profile: keyof Tenant['credentials'], stdin?: string) {
+  return answerOf<Answer>([...argv, '--profile', profile], options(stdin));
+}
+
+/** All that the system wrote so far, and shows to others. */
+function places(): Place[] {
+  return [
+    ...placesIn(installation.data),
+    ...placesIn(written),
+    ...placesIn(join(home, 'temporary')),
+    ['the output of the server', Buffer.concat([earlierOutput, server.output])],
+    ...watch.places,
+  ];
+}
+
+test('the search finds what is planted, in every form and place', async () => {
+  const [secret, key] = [`control-${randomBytes(12).toString('hex')}`, randomBytes(32)];
+  const controls: Canary[] = [
+    { name: 'text', secret },
+    { name: 'key', secret: key },
+    { name: 'name', secret: 'Grażyna Wójcik' },
+  ];
+  const around = (form: Uint8Array): Buffer => Buffer.concat([randomBytes(1000), form, randomBytes(1000)]);
+  for (const canary of controls) {
+    for (const form of formsOf(canary.secret)) {
+      assert.deepEqual(sightings(controls, [['here', around(form)]]), [`${canary.name} in here`]);
+    }
+    const bytes = Buffer.from(canary.secret as string);
+    for (const offset of [0, 1, 2]) {
+      const encoded = Buffer.from(
+        Buffer.concat([randomBytes(9 + offset), bytes, randomBytes(9)]).toString('base64'),
+      );
+      assert.deepEqual(sightings(controls, [['base64', encoded]]), [`${canary.name} in base64`]);
+    }
+  }
+  assert.deepEqual(sightings(controls, [['noise', randomBytes(1_000_000)]]), []);
+  assert.deepEqual(
+    sightings([{ name: 'text', secret, allowedIn: ['file'] }], [['a/file', Buffer.from(secret)]]),
+    [],
+  );
+
+  const folder = makeFolder();
+  const database = new DatabaseSync(join(folder, 'control.db'));
+  database.exec('pragma journal_mode = wal; create table control (value text)');
+  database.prepare('insert into control values (?)').run(secret);
+  mkdirSync(join(folder, secret));
+  writeFileSync(join(folder, secret, 'empty'), '');
+  const found = sightings(controls, placesIn(folder));
+  database.close();
+  assert.ok(
+    found.some((line) => line.endsWith('control.db-wal')) &&
+      found.some((line) => line.includes('the name of')),
+  );
+
+  const controlWatch = new ProcessWatch();
+  await trialkeep(['key', 'list', '--profile', secret], {
+    env: { TRIALKEEP_CREDENTIAL: key.toString('hex') },
+    onStart: (processId) => controlWatch.follow(processId),
+  });
+  controlWatch.stop();
+  assert.deepEqual(
+    new Set(sightings(controls, controlWatch.places)),
+    new Set(['text in cmdline of a process', 'key in environ of a process']),
+  );
+});
+
+/** Every way in which something secret comes to the command. */
+async function runCommands(): Promise<void> {
+  const { study, system, key } = tenant;
+  const number = plant('a subject number');
+  const { subjects } = await command<{ subjects: { alias: string }[] }>(
+    ['subject', 'create', '--study', study],
+    'service',
+    `${number}\n`,
+  );
+  const subject = subjects[0]?.alias ?? '';
+  const context = ['--key', key, '--context', `study=${study}`, '--context', `subject=${subject}`];
+
+  // The user names the file on the command line; what the system makes of it has another name.
+  const fileName = `canary-${randomBytes(12).toString('hex')}.txt`;
+  canaries.push({ name: 'the name of a file', secret: fileName, allowedIn: ['cmdline of a process'] });
+  writeFileSync(at(fileName), `${plant('the content of a file')}\n`.repeat(20_000));
+  const sealed = join(written, 'file.sealed');
+  await command(['seal', fileName, '--out', sealed, ...context], 'service');
+  await command(['open', sealed, '--out', 'opened'], 'service');
+  assert.ok(readFileSync(at('opened')).equals(readFileSync(at(fileName))));
+
+  const plaintext = plant('the plaintext of encrypt');
+  const ciphertext = join(written, 'ciphertext');
+  await command(['encrypt', ...context, '--out', ciphertext], 'service', plaintext);
+  const decrypt = ['decrypt', ...context, '--in', ciphertext, '--out', 'decrypted', '--reason', '-'];
+  await command(decrypt, 'service', plant('the reason of a decryption'));
+  assert.equal(readFileSync(at('decrypted'), 'utf8'), plaintext);
+
+  const { id: second } = await command<{ id: string }>(['key', 'create', '--system', system], 'custodian');
+  for (const verb of ['rotate', 'suspend', 'resume']) {
+    await command(['key', verb, second, '--reason', '-'], 'custodian', plant(`the reason to ${verb}`));
+  }
+  const revoke = ['key', 'revoke', second, '--cause', 'breach', '--reason', '-'];
+  await command(revoke, 'custodian', plant('the reason of a revocation'));
+  const issue = [
+    'system',
+    'credential',
+    'issue',
+    'short-lived',
+    '--role',
+    'auditor',
+    '--save-profile',
+    'short-lived',
+  ];
+  const { credential } = await command<{ credential: { id: string } }>(issue, 'custodian');
+  const profiles = JSON.parse(readFileSync(at('trialkeep/profiles.json'), 'utf8')) as {
+    profiles: Record<string, { credential: string }>;
+  };
+  canaries.push({
+    name: 'an issued credential',
+    secret: profiles.profiles['short-lived']?.credential ?? assert.fail(),
+  });
+  const end = ['system', 'credential', 'revoke', credential.id, '--reason', '-'];
+  await command(end, 'custodian', plant('the reason to revoke a credential'));
+  await command(['ledger', 'export', join(written, 'ledger')], 'auditor');
+}
+
+/** The SDK at work, with what passes between it and the server looked at. */
+async function runSdk(): Promise<void> {
+  const recording: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    const url = input instanceof Request ? input.url : String(input);
+    if (!url.includes('/data-keys')) return response;
+    const answer = (await response.clone().json()) as { plaintext: string };
+    canaries.push({ name: 'a data key', secret: Buffer.from(answer.plaintext, 'base64') });
+    return response;
+  };
+  const { secret: credential } = tenant.credentials.service;
+  const client = createClient({ url: server.url, credential, fetch: recording });
+  const { key, study, subject } = tenant;
+  for (const context of [{}, { study }, { study, subject, class: 'ecg' }]) {
+    const name = randomBytes(8).toString('hex');
+    writeFileSync(at(name), plant('the content of a file sealed by the SDK'));
+    await sealFile(client, { key, context, source: at(name), target: join(written, name) });
+    await openFile(client, { source: join(written, name), target: at(`${name}.opened`) });
+  }
+  assert.equal(canaries.filter(({ name }) => name === 'a data key').length, 6);
+}
+
+/** Requests that are refused, or fail, with something secret in every part of them. */
+async function makeMistakes(): Promise<void> {
+  const { key, study } = tenant;
+  const [custodian, service] = (['custodian', 'service'] as const).map(
+    (role) => `Bearer ${tenant.credentials[role].secret}`,
+  );
+  const refused: { status: number }[] = [
+    await ask(
+      server,
+      'subjects.create',
+      { study, number: plant('an over-long number').repeat(3) },
+      custodian,
+    ),
+    await ask(server, 'subjects.create', { study: key, number: plant('a number for no study') }, custodian),
+    await ask(server, 'subjects.create', { study, name: plant('a name in an unknown field') }, custodian),
+    await ask(server, 'subjects.create', { study, [plant('an unknown field')]: 1 }, custodian),
+    await ask(server, 'subjects.create', { study, number: plant('a number from nobody') }),
+    await ask(server, 'keys.encrypt', { key, plaintext: `${plant('no base64')}!` }, service),
+    await ask(
+      server,
+      'keys.encrypt',
+      { key, plaintext: '', context: { subject: plant('a subject by name') } },
+      service,
+    ),
+    await ask(
+      server,
+      'keys.decrypt',
+      { key, ciphertext: '', reason: plant('the reason of a failure') },
+      service,
+    ),
+    await ask(server, 'keys.rotate', { key, reason: plant('what somebody gives who may not') }, service),
+    await ask(server, 'keys.show', { key: plant('a path') }, custodian),
+    await send(server, `/v1/subjects/${plant('an unknown path')}`, { authorization: custodian }),
+    await send(server, `/v1/keys?name=${plant('a query')}`, { authorization: custodian }),
+    await send(server, '/v1/keys', { authorization: `Bearer ${plant('an unknown credential')}` }),
+    await send(server, '/v1/keys', { authorization: `Basic ${plant('another kind of credential')}` }),
+    await send(server, '/v1/studies', {
+      method: 'POST',
+      body: `{"protocol":"${plant('broken JSON')}`,
+      authorization: custodian,
+    }),
+    await send(server, '/v1/studies', {
+      method: 'POST',
+      body: plant('a form'),
+      type: 'text/plain',
+      authorization: custodian,
+    }),
+    await send(server, '/v1/studies', { method: 'POST', body: `"${plant('a large body').repeat(10_000)}"` }),
+  ];
+  assert.ok(refused.every(({ status }) => status >= 400));
+  // A context is bound and recorded; what it says of our own names is nobody's business but the payload's.
+  const context = { remark: plant('a value of a context') };
+  const encrypted = await ask(server, 'keys.encrypt', { key, plaintext: '', context }, service);
+  assert.equal(encrypted.status, 200);
+}
+
+test('nothing secret is in anything that the system writes, logs or shows [URS-043] [URS-008] [URS-037]', async () => {
+  watch.look(server.processId);
+  await runCommands();
+  await runSdk();
+  await makeMistakes();
+  await answerOf(['self', 'backup', join(written, 'backup'), '--data', installation.data], options());
+
+  const shown = await trialkeep(['ledger', 'show', '--payload', '--profile', 'auditor', '--json'], options());
+  for (const { name, secret } of canaries.filter((canary) => canary.name.startsWith('the reason'))) {
+    assert.equal(shown.stdout.includes(secret as string), true, `${name} is not on the record`);
+  }
+  const inTheMiddle = places();
+  assert.ok(inTheMiddle.some(([name, bytes]) => name.endsWith('trialkeep.db-wal') && bytes.length > 0));
+  assert.ok(watch.places.length > 20, 'the processes were looked at');
+  assert.deepEqual(sightings(canaries, inTheMiddle), []);
+});
+
+test('nothing secret is left after a crash, and none after an orderly end [URS-043] [URS-008]', async () => {
+  await server.kill();
+  earlierOutput = server.output;
+  assert.deepEqual(sightings(canaries, places()), []);
+  server = await ServerProcess.start(installation.data, { env: { TRIALKEEP_LOG_LEVEL: 'trace' } });
+  assert.equal(await server.stop(), 0);
+  assert.deepEqual(sightings(canaries, places()), []);
+});
+
+const { folder: patients, missing } = realInputs('fhir-r4-synthea/R4');
+
+interface Patient {
+  readonly id: string;
+  readonly name: { given: string[]; family: string }[];
+  readonly telecom: { value: string }[];
+  readonly address: { line: string[] }[];
+  readonly identifier: { value: string }[];
+}
+
+/** What identifies the patients of FHIR bundles, all of it long enough not to occur by chance. */
+function identifiersIn(folder: string): Canary[] {
+  const bundles = filesIn(folder).map(
+    (name) =>
+      JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
+        entry: { resource: { resourceType: string } }[];
+      },
+  );
+  const resources = bundles.flatMap(({ entry }) => entry.map(({ resource }) => resource));
+  const found = resources.filter(({ resourceType }) => resourceType === 'Patient') as unknown as Patient[];
+  const identifiers = found.flatMap(({ id, name, telecom, address, identifier }) => [
+    id,
+    ...name.flatMap(({ given, family }) => [' ', '_'].map((between) => `${given[0]}${between}${family}`)),
+    ...telecom.map(({ value }) => value),
+    ...address.flatMap(({ line }) => line),
+    ...identifier.map(({ value }) => value),
+  ]);
+  const long = new Set(identifiers.filter((text) => text.length >= 8));
+  return [...long].map((secret, number) => ({ name: `identifier ${number}`, secret }));
+}
+
+test(
+  'the main job on real patients leaves none of their names [URS-043] [URS-037]',
+  { skip: missing },
+  async () => {
+    const identifiers = identifiersIn(patients);
+    assert.ok(
+      sightings(identifiers, placesIn(patients)).length >= 4 * 6,
+      'the patients are not where they were',
+    );
+    const data = join(makeFolder(), 'data');
+    const ran = await trialkeep(['start', '--once', '--data', data, '--port', '0', patients], options());
+    assert.equal(ran.status, 0, ran.stdout + ran.stderr);
+    const secret = (file: string) => readFileSync(join(data, file), 'utf8').trim();
+    const hidden: Canary[] = [
+      ...identifiers,
+      { name: 'the passphrase', secret: secret('root/passphrase'), allowedIn: [join('root', 'passphrase')] },
+      {
+        name: "the administrator's credential",
+        secret: secret('administrator.credential'),
+        allowedIn: ['administrator.credential'],
+      },
+    ];
+    const said: Place = ['what the command said', Buffer.from(ran.stdout + ran.stderr)];
+    assert.deepEqual(sightings(hidden, [...placesIn(data), said, ...watch.places]), []);
+  },
+);

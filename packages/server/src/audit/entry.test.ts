@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import test from 'node:test';
+import { CryptoError } from '@trialkeep/crypto';
+import fc from 'fast-check';
+import { entryBytes, openPayload, sealDraft } from './entry.ts';
+import type { Draft } from './entry.ts';
+
+const key = {
+  key: createSecretKey(randomBytes(32)),
+  keyVersionId: randomBytes(16),
+  tenantId: randomBytes(16),
+  keyId: randomBytes(16),
+};
+const draft: Draft = {
+  operation: 'keys.encrypt',
+  actor: 'a',
+  role: 'service',
+  outcome: 'success',
+  recorded: {},
+};
+
+/** RFC 8785 for objects of strings and integers, as an oracle written apart: members sorted by UTF-16 units, no space. */
+function canonical(value: Record<string, string | number>): string {
+  const members = Object.keys(value)
+    .sort((a, b) => (a < b ? -1 : 1))
+    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(value[name])}`);
+  return `{${members.join(',')}}`;
+}
+
+test('an entry is canonical JSON whichever of its members are there [URS-032]', () => {
+  const text = fc.string({ unit: 'grapheme' }).filter((value) => value.isWellFormed());
+  const recorded = fc.record(
+    {
+      credential: text,
+      key: text,
+      version: fc.nat(),
+      study: text,
+      system: text,
+      subject: text,
+      class: text,
+      purpose: text,
+      reason: text,
+      state: text,
+    },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(recorded, fc.nat(), fc.boolean(), (fields, time, denied) => {
+      const sealed = sealDraft({ ...draft, recorded: fields }, 'log', {}, key);
+      const bytes = Buffer.from(entryBytes(sealed, time, denied ? 'key.unusable' : undefined)).toString(
+        'utf8',
+      );
+      assert.equal(bytes, canonical(JSON.parse(bytes) as Record<string, string | number>));
+      assert.equal((JSON.parse(bytes) as { outcome: string }).outcome, denied ? 'refused' : 'success');
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a payload opens to what was committed, and only in its own log and entry [URS-032] [URS-037]', () => {
+  const sealed = sealDraft(draft, 'log', { reason: 'free text' }, key);
+  const { id: entry, commitment, ciphertext } = sealed;
+  assert.deepEqual(openPayload({ origin: 'log', entry, commitment, ciphertext }, key), {
+    payload: { reason: 'free text' },
+    committed: true,
+  });
+  assert.equal(sealed.payloadHash, createHash('sha256').update(ciphertext).digest('hex'));
+  assert.throws(() => openPayload({ origin: 'other', entry, commitment, ciphertext }, key), CryptoError);
+  const other = sealDraft(draft, 'log', { reason: 'free text' }, key);
+  assert.throws(
+    () => openPayload({ origin: 'log', entry: other.id, commitment, ciphertext }, key),
+    CryptoError,
+  );
+  const swapped = { origin: 'log', entry, commitment: other.commitment, ciphertext };
+  assert.equal(openPayload(swapped, key).committed, false);
+});
+
+test('what happened is recorded even where its payload is too long to keep [URS-032]', () => {
+  const sealed = sealDraft(draft, 'log', { input: 'x'.repeat(100_000) }, key);
+  const { payload } = openPayload({ ...sealed, origin: 'log', entry: sealed.id }, key);
+  assert.equal((payload as { omitted: { bytes: number } }).omitted.bytes, 100_012);
+});

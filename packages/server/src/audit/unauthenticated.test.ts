@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { UnauthenticatedCounter } from './unauthenticated.ts';
+
+function makeCounter() {
+  const clock = { time: 60_000, now: () => clock.time };
+  return { clock, counter: new UnauthenticatedCounter(clock) };
+}
+
+test('refusals of unknown callers are one entry for each source and minute [URS-019] [URS-032]', () => {
+  const { clock, counter } = makeCounter();
+  for (let i = 0; i < 500; i++) counter.count('10.0.0.1', i % 2 === 0 ? 'keys.list' : 'keys.show');
+  counter.count('10.0.0.2', 'keys.list');
+  assert.deepEqual(counter.take(false), [], 'the minute is not over');
+  clock.time = 120_000;
+  const taken = counter.take(false);
+  assert.deepEqual(
+    taken.map(({ source, count, operations }) => [source, count, [...operations].sort()]),
+    [
+      ['10.0.0.1', 500, ['keys.list', 'keys.show']],
+      ['10.0.0.2', 1, ['keys.list']],
+    ],
+  );
+  assert.deepEqual(counter.take(true), []);
+});
+
+test('however many sources there are, what is kept of them is bounded [URS-032]', () => {
+  const { counter } = makeCounter();
+  for (let i = 0; i < 50_000; i++) counter.count(`source ${i}`, 'keys.list');
+  const taken = counter.take(true);
+  assert.equal(taken.length, 1001);
+  assert.equal(
+    taken.reduce((sum, { count }) => sum + count, 0),
+    50_000,
+  );
+  assert.equal(taken.at(-1)?.source, 'others');
+});
+
+test('a revoked credential gets sixty entries a minute, and is counted beyond that [URS-032]', () => {
+  const { clock, counter } = makeCounter();
+  const refused = { log: 7, actor: 'credential', code: 'auth.revoked', source: '10.0.0.1' } as const;
+  const admitted = Array.from({ length: 100 }, () => counter.admit(refused, 'keys.encrypt'));
+  assert.equal(admitted.filter(Boolean).length, 60);
+  const [counted] = counter.take(true);
+  assert.deepEqual([counted?.log, counted?.actor, counted?.count], [7, 'credential', 40]);
+  clock.time += 60_000;
+  assert.equal(counter.admit(refused, 'keys.encrypt'), true);
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { permitUse } from './permit.ts';
+import type { KeyRow } from './store.ts';
+
+const row: KeyRow = {
+  id: 'k',
+  tenant: 't',
+  system: 's',
+  description: '',
+  algorithm: 'AES_256',
+  purpose: 'encrypt',
+  state: 'active',
+  version: 1,
+  created_at: 0,
+  activates_at: null,
+  expires_at: null,
+  rotation_period_days: 90,
+  rotation_due_at: 0,
+  revocation_cause: null,
+  revoked_at: null,
+  seal: new Uint8Array(32),
+};
+const named = new Set(['k']);
+const service = { role: 'service' } as const;
+const recovery = { role: 'data-recovery' } as const;
+const protect = { kind: 'protect', reason: undefined } as const;
+const process = { kind: 'process', reason: undefined } as const;
+
+test('a service uses the keys that its credential names and sees no others [URS-012]', () => {
+  assert.doesNotThrow(() => permitUse(service, named, row, protect, 1));
+  assert.throws(() => permitUse(service, new Set(), row, protect, 1), { code: 'key.unknown' });
+  assert.throws(() => permitUse(service, named, undefined, protect, 1), { code: 'key.unknown' });
+});
+
+test('a service does nothing under a revoked key, whatever its state permits [URS-004]', () => {
+  const revoked: KeyRow = { ...row, state: 'deactivated', revoked_at: 1, revocation_cause: 'cessation' };
+  for (const use of [protect, process]) {
+    assert.throws(() => permitUse(service, named, revoked, use, 2), { code: 'key.revoked' });
+  }
+});
+
+test('after its expiry a key processes and protects nothing, and the flush knows when that is [URS-002]', () => {
+  const dated: KeyRow = { ...row, expires_at: 100 };
+  assert.deepEqual(permitUse(service, named, dated, protect, 99), [
+    { from: 0, until: 100, refusal: 'key.unusable' },
+  ]);
+  assert.throws(() => permitUse(service, named, dated, protect, 100), { code: 'key.unusable' });
+  assert.doesNotThrow(() => permitUse(service, named, dated, process, 100));
+});
+
+test('data recovery reads what is out of use, with a reason, and nothing else [URS-004]', () => {
+  const reasoned = { kind: 'process', reason: 'Inspection.' } as const;
+  const revoked: KeyRow = { ...row, state: 'compromised', revoked_at: 1, revocation_cause: 'breach' };
+  assert.doesNotThrow(() => permitUse(recovery, new Set(), revoked, reasoned, 2));
+  assert.throws(() => permitUse(recovery, new Set(), revoked, process, 2), { code: 'reason.required' });
+  assert.throws(() => permitUse(recovery, new Set(), row, reasoned, 2), { code: 'key.unusable' });
+  assert.throws(() => permitUse(recovery, new Set(), { ...row, state: 'suspended' }, reasoned, 2), {
+    code: 'key.unusable',
+  });
+  assert.throws(() => permitUse(recovery, new Set(), revoked, { ...reasoned, kind: 'protect' }, 2), {
+    code: 'key.unusable',
+  });
+});
