@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { TrialkeepError, createClient } from '@trialkeep/sdk/client';
 import type { Client } from '@trialkeep/sdk/client';
 import { exportLedger, verifyFolder } from '@trialkeep/sdk/verify';
+import { usesOf } from './model.ts';
 import type { Model, ModelCiphertext, TenantModel } from './model.ts';
 import type { Choices } from './random.ts';
 import { Replay } from './replay.ts';
@@ -142,6 +143,7 @@ export class Check {
         if (credential === undefined) tenant.fresh.push(made);
         else {
           await openOne(createClient({ url, credential }), made);
+          if (credential !== recovery) usesOf(tenant, made.operation, made.context).succeeded++;
           if (!tenant.opened.includes(made)) tenant.opened.push(made);
         }
       }
@@ -155,8 +157,9 @@ function credentialFor(tenant: TenantModel, key: string, recovery: string): stri
   const states = tenant.keys.get(key)?.states;
   if (states?.has('suspended') === true) return undefined;
   if (states?.has('active') !== true) return recovery;
-  return [...tenant.credentials.values()].find(({ states, keys }) => states.has('active') && keys.includes(key))
-    ?.secret;
+  return [...tenant.credentials.values()].find(
+    ({ states, keys }) => states.has('active') && keys.includes(key),
+  )?.secret;
 }
 
 async function openOne(client: Client, made: ModelCiphertext): Promise<void> {

@@ -16,7 +16,7 @@ export interface TenantModel {
   /** Ciphertexts that were acknowledged since the last check. */
   readonly fresh: ModelCiphertext[];
   readonly opened: ModelCiphertext[];
-  /** Key uses by operation and record class. */
+  /** Key uses by services, by operation and record class. */
   readonly uses: Map<string, Uses>;
   /** Acknowledged refusals by operation, actor and code. */
   readonly refusals: Map<string, number>;
@@ -221,7 +221,8 @@ function modelCiphertext(operation: string, about: About, facts: Facts): ModelCi
   };
 }
 
-function usesOf(tenant: TenantModel, operation: string, about: About): Uses {
+/** What is known of the uses of one operation for one record class. */
+export function usesOf(tenant: TenantModel, operation: string, about: About): Uses {
   const name = `${operation} ${about.class ?? ''}`;
   const uses = tenant.uses.get(name) ?? { succeeded: 0, unknown: 0 };
   tenant.uses.set(name, uses);

@@ -166,7 +166,7 @@ export const errors = {
     status: 503,
     message:
       'The server is in recovery: its database is older than, or differs from, a checkpoint kept outside it.',
-    fix: 'Restore a backup that is at least as new as the anchor says, and start again.',
+    fix: 'Restore a backup that is at least as new as the anchor says, and start again; the status page gives the reason.',
   },
   'server.storage_full': {
     status: 507,

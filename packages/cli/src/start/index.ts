@@ -118,7 +118,7 @@ async function mainJob(run: Run, source: Source): Promise<Report> {
   story.line('');
   const bytes = sealed.reduce((sum, entry) => sum + entry.bytes, 0);
   return {
-    sealed: { files: sealed.length, bytes, seconds },
+    sealed: { files: sealed.length, bytes, seconds: Math.round(seconds * 1000) / 1000 },
     opened: { files: sealed.length, identical: opened },
     rotated,
     revoked,

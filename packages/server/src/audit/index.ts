@@ -1,3 +1,4 @@
+export { AnchorFolder } from './anchor.ts';
 export { Appender, stale, storageError } from './appender.ts';
 export type { Appended } from './appender.ts';
 export { sealDraft } from './entry.ts';

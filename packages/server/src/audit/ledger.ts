@@ -186,7 +186,7 @@ export class Ledger {
     for (const log of this.#logs.values()) {
       if (!anchored.has(log.origin) && (await log.hasCheckpoint())) {
         reasons.push(
-          `The anchor of log ${log.origin} is gone: nothing says whether the database is the newest.`,
+          `The anchor of log ${log.origin} is gone: nothing says whether the database is the newest. Restoring a backup with --accept-lost-anchor accepts that.`,
         );
       }
     }

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Value } from 'typebox/value';
-import { AnchorFolder } from '../audit/anchor.ts';
+import { AnchorFolder } from '../audit/index.ts';
 import { dataDirectory, readConfiguration } from '../platform/config.ts';
 import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';

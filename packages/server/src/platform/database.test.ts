@@ -11,27 +11,28 @@ import { createDatabase, openDatabase } from './database.ts';
 import type { Database, Tx } from './database.ts';
 import { lockDirectory } from './lock.ts';
 
+/** A row of some table, as any would do. */
+const insert = (tx: Tx, name: string, id = name) =>
+  tx
+    .insertInto('tenant')
+    .values({
+      id,
+      account: id,
+      name,
+      key_version: '',
+      wrapped_key: new Uint8Array([0, 255]),
+      created_at: 1,
+    })
+    .execute();
+const names = async (database: Database): Promise<string[]> => {
+  const rows = await database.read((snapshot) =>
+    snapshot.selectFrom('tenant').select('name').orderBy('id').execute(),
+  );
+  return rows.map((row) => row.name);
+};
+
 /** What a store must do, whichever database is under it; `open` gives an empty one that is closed after the test. */
 function conformance(name: string, open: (t: TestContext) => Promise<Database>): void {
-  const insert = (tx: Tx, protocolName: string, id = protocolName) =>
-    tx
-      .insertInto('tenant')
-      .values({
-        id,
-        account: id,
-        name: protocolName,
-        key_version: '',
-        wrapped_key: new Uint8Array([0, 255]),
-        created_at: 1,
-      })
-      .execute();
-  const names = async (database: Database): Promise<string[]> => {
-    const rows = await database.read((snapshot) =>
-      snapshot.selectFrom('tenant').select('name').orderBy('id').execute(),
-    );
-    return rows.map((row) => row.name);
-  };
-
   test(`${name}: a transaction that throws leaves nothing [URS-032]`, async (t) => {
     const database = await open(t);
     await assert.rejects(
@@ -70,7 +71,10 @@ function conformance(name: string, open: (t: TestContext) => Promise<Database>):
     });
     assert.deepEqual(await names(database), ['a']);
   });
+}
 
+/** What goes in comes out, or is refused. */
+function valuesConformance(name: string, open: (t: TestContext) => Promise<Database>): void {
   test(`${name}: what must be unique is, and says so`, async (t) => {
     const database = await open(t);
     await database.write((tx) => insert(tx, 'a'));
@@ -102,7 +106,7 @@ function conformance(name: string, open: (t: TestContext) => Promise<Database>):
   });
 }
 
-conformance('SQLite', async (t) => {
+const openSqlite = async (t: TestContext): Promise<Database> => {
   const folder = mkdtempSync(join(tmpdir(), 'trialkeep-database-'));
   const file = join(folder, 'test.db');
   createDatabase(file, 'main');
@@ -112,7 +116,9 @@ conformance('SQLite', async (t) => {
     rmSync(folder, { recursive: true, force: true });
   });
   return database;
-});
+};
+conformance('SQLite', openSqlite);
+valuesConformance('SQLite', openSqlite);
 
 test('a second process does not get the data directory, and a killed one gives it back', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'trialkeep-lock-'));

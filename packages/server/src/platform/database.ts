@@ -71,7 +71,7 @@ function prepareFile(file: string, store: string): void {
     if (present > (steps.at(-1)?.version ?? 0)) throw new StartupError('database.newer', file);
     const mode = database.prepare('pragma journal_mode = wal').get()?.['journal_mode'];
     if (mode !== 'wal')
-      throw new StartupError('data.unreadable', `${file}: it stays in journal mode ${mode}.`);
+      throw new StartupError('data.unreadable', `${file}: it stays in journal mode ${String(mode)}.`);
     for (const step of steps.filter(({ version }) => version > present)) {
       database.exec(`begin immediate; ${step.sql}; pragma user_version = ${step.version}; commit`);
     }
