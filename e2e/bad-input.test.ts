@@ -111,11 +111,21 @@ const badRequests: Cases = {
       ['a key that does not exist', { ...service, system, keys: [nothing] }, '/keys/0', 'key.unknown'],
       ['the same key twice', { ...service, system, keys: [key, key] }, '/keys'],
       ['an end in the past', { ...auditor, expiresAt: longAgo }, '/expiresAt', 'date.past'],
+      [
+        'data recovery without end',
+        { ...auditor, role: 'data-recovery' },
+        '/expiresAt',
+        'credential.expiry_required',
+      ],
     ];
   },
-  'credentials.revoke': () => [
-    ['an unknown credential', { credential: nothing, reason: 'x' }, '/credential', 'credential.unknown'],
-  ],
+  'credentials.revoke': () => {
+    const custodian = { credential: tenant.credentials.custodian.id, reason: 'x' };
+    return [
+      ['an unknown credential', { credential: nothing, reason: 'x' }, '/credential', 'credential.unknown'],
+      ['the last custodian', custodian, '/credential', 'credential.last_custodian'],
+    ];
+  },
   'keys.show': () => [['an unknown key', { key: nothing }, '/key', 'key.unknown']],
   'keys.list': () => [['an unknown filter', { colour: 'red' }, '/colour']],
   'keys.rotate': () => [

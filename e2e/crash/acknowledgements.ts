@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import type { ErrorCode, OperationId } from '@trialkeep/contract';
+import type { OperationId } from '@trialkeep/contract';
 
 /** What a request is about, as far as it is known before it is answered. */
 export interface About {
@@ -45,8 +45,8 @@ export interface Facts {
 /** Written when an answer has come, before anything follows from it. A request without one has an unknown outcome. */
 export interface Answered {
   readonly n: number;
-  /** undefined on success. */
-  readonly refusal?: ErrorCode | string;
+  /** The code of the refusal; undefined on success. */
+  readonly refusal?: string;
   readonly facts: Facts;
 }
 export type Line = Asked | Answered;

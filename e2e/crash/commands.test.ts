@@ -41,9 +41,9 @@ class Scene {
   /** Starts a command and kills it up to `withinMs` after `begun` turns true; false where it was done before. */
   async killSoonAfter(begun: () => boolean, withinMs: number, ...args: readonly string[]): Promise<boolean> {
     const command = this.start(args);
-    let done = false;
-    const ended = command.end().then(() => (done = true));
-    while (!begun() && !done) await pause(1);
+    const progress = { done: false };
+    const ended = command.end().then(() => (progress.done = true));
+    while (!begun() && !progress.done) await pause(1);
     await Promise.race([pause(this.choices.fraction() * withinMs), ended]);
     return command.kill();
   }

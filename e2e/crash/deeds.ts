@@ -28,7 +28,7 @@ type Typed<Id extends OperationId> = Omit<Deed, 'operation' | 'input' | 'facts'>
 };
 
 function deed<Id extends OperationId>(operation: Id, typed: Typed<Id>): Deed {
-  return { operation, ...typed } as Deed;
+  return { operation, ...typed };
 }
 
 /** A kind of request: how often it is chosen, and how it is made; undefined where the tenant has nothing to do it with. */
@@ -222,9 +222,7 @@ function protect(operation: 'keys.encrypt' | 'keys.generate-data-key', weight: n
       const content = createHash('sha256').update(String(n)).digest('base64');
       const encrypts = operation === 'keys.encrypt';
       return deed<'keys.encrypt' | 'keys.generate-data-key'>(operation, {
-        input: { key: use.key, context, ...(encrypts && { plaintext: content }) } as Input<
-          Operations['keys.encrypt']
-        >,
+        input: { key: use.key, context, ...(encrypts && { plaintext: content }) },
         tenant: tenant.id,
         actor: use.service,
         about: { key: use.key, ...context },

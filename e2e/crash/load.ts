@@ -79,7 +79,7 @@ class Load {
     const { operation, tenant, actor, about } = deed;
     this.#log.write({ n, operation, ...(tenant !== undefined && { tenant }), actor: actor.id, about });
     try {
-      const answer = await this.#client(url, actor.secret).call(operation, deed.input as never);
+      const answer = await this.#client(url, actor.secret).call(operation, deed.input);
       const facts = deed.facts(answer as never);
       this.#log.write({ n, facts });
       deed.succeed(facts);

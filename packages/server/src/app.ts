@@ -93,7 +93,7 @@ export async function startServer(options: {
 }
 
 /** Binds every operation of the contract; the compiler refuses a contract with an operation that nothing implements. */
-function wire(instance: OpenInstance, facts: FactsCache) {
+export function wire(instance: OpenInstance, facts: FactsCache) {
   const { configuration, database, hierarchy, ledger, recovery, root } = instance;
   const accounts = new Map<string, Promise<string>>();
   const naming = async (tenant: string): Promise<KeyNaming> => {

@@ -1,9 +1,9 @@
-import { CryptoError } from '@trialkeep/crypto';
+import { CryptoError, compactKeyVersionId } from '@trialkeep/crypto';
 import { LedgerError, encodeBundle, parseTilePath } from '@trialkeep/ledger';
 import type { OperationId } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
 import type { Database } from '../platform/database.ts';
-import { OperationError } from '../platform/errors.ts';
+import { OperationError, StartupError } from '../platform/errors.ts';
 import type { Context, Implementations } from '../platform/implementation.ts';
 import { openPayload, parseEntry } from './entry.ts';
 import type { Entry } from './entry.ts';
@@ -89,8 +89,9 @@ async function payload(parts: LedgerParts, { input, caller }: Context<'ledger.pa
   if (found === undefined) throw new OperationError('entry.unknown', { field: '/entry' });
   const { position, entry, ciphertext } = found;
   if (ciphertext === undefined) throw new OperationError('payload.withheld', { field: '/entry' });
-  const key = await payloadKey(parts.hierarchy, log, entry.subject);
   try {
+    const isOwn = Buffer.compare(compactKeyVersionId(ciphertext), log.payloadKey.keyVersionId) === 0;
+    const key = isOwn ? log.payloadKey : await payloadKey(parts.hierarchy, log, entry.subject);
     const opened = openPayload(
       { origin: log.origin, entry: entry.entry, commitment: entry.commitment, ciphertext },
       key,
@@ -107,7 +108,13 @@ async function payload(parts: LedgerParts, { input, caller }: Context<'ledger.pa
 /** The key that a payload lies under: the subject's, where the entry names one that the tenant has; else the log's own. */
 export async function payloadKey(hierarchy: Hierarchy, log: TransparencyLog, subject: Entry['subject']) {
   if (subject === undefined || log.tenant === null) return log.payloadKey;
-  return (await hierarchy.shreddable(log.tenant, 'subject', subject)) ?? log.payloadKey;
+  try {
+    return (await hierarchy.shreddable(log.tenant, 'subject', subject)) ?? log.payloadKey;
+  } catch (error) {
+    // That nothing could be done because somebody altered the subject's key has to be recorded all the same.
+    if (error instanceof StartupError && error.code === 'database.altered') return log.payloadKey;
+    throw error;
+  }
 }
 
 async function tile(

@@ -1,4 +1,5 @@
 import type { Database } from '../platform/database.ts';
+import { StartupError } from '../platform/errors.ts';
 import { parseEntry } from './entry.ts';
 import type { Entry } from './entry.ts';
 import * as store from './store.ts';
@@ -20,11 +21,20 @@ export async function recordedStates(database: Database, log: number, size: numb
       store.stateEntries(snapshot, log, first, positionsPerRead),
     );
     for (const bytes of entries) {
-      const entry = parseEntry(bytes);
+      const entry = readEntry(bytes);
       if (entry.outcome !== 'success' || entry.state === undefined) continue;
       if (entry.credential !== undefined) credentials.set(entry.credential, entry);
       else if (entry.key !== undefined) keys.set(entry.key, entry);
     }
   }
   return { keys, credentials };
+}
+
+/** What is no entry at all is not what was written, or only half of it. */
+function readEntry(bytes: Uint8Array): Entry {
+  try {
+    return parseEntry(bytes);
+  } catch (error) {
+    throw new StartupError('database.altered', 'An entry of the ledger cannot be read.', error);
+  }
 }

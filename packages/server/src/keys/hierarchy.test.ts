@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import test from 'node:test';
 import type { TestContext } from 'node:test';
-import { CryptoError, generateKey, openCompact, sealCompact } from '@trialkeep/crypto';
+import { generateKey, openCompact, sealCompact } from '@trialkeep/crypto';
 import { createDatabase, openDatabase } from '../platform/database.ts';
 import type { Database } from '../platform/database.ts';
-import { newId } from '../platform/ids.ts';
+import { newId, noTenant } from '../platform/ids.ts';
 import { createPassphraseRoot } from '../roots/index.ts';
+import type { EpochKey, RootOfTrust } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
 import { Hierarchy } from './hierarchy.ts';
 import { checkRow, deriveRowKey, sealRow } from './row-seal.ts';
+import { insertKey, insertVersion } from './store.ts';
 
 const context = { class: 'form' };
 const plaintext = Buffer.from('a value');
@@ -40,7 +44,14 @@ async function makeHierarchy(t: TestContext) {
     tenants.push(id);
   }
   const [one = '', two = ''] = tenants;
-  return { hierarchy, database, shred, one, two, again: () => new Hierarchy(parts) };
+  /** The hierarchy after a restart, perhaps with another epoch key. */
+  const again = (epochKey = () => root.epochKey()): Hierarchy => {
+    const { id, kind } = root;
+    const wrap: RootOfTrust['wrap'] = (place, key) => root.wrap(place, key);
+    const unwrap: RootOfTrust['unwrap'] = (place, wrapped) => root.unwrap(place, wrapped);
+    return new Hierarchy({ ...parts, root: { id, kind, wrap, unwrap, epochKey } });
+  };
+  return { hierarchy, database, shredFile: files.shred, one, two, again };
 }
 
 test("a tenant's key wrapped in another tenant's row does not open [URS-049] [URS-008]", async (t) => {
@@ -54,7 +65,7 @@ test("a tenant's key wrapped in another tenant's row does not open [URS-049] [UR
   );
   const hierarchy = again();
   await hierarchy.tenantKey(one);
-  await assert.rejects(hierarchy.tenantKey(two), CryptoError);
+  await assert.rejects(hierarchy.tenantKey(two), { code: 'database.altered' });
 });
 
 test('a ciphertext of one tenant does not open under the same key id of another [URS-049]', async (t) => {
@@ -90,3 +101,86 @@ test('a seal fits the fields and the table that it was made for, and no others [
   assert.throws(() => checkRow(deriveRowKey(generateKey('AES_256')), 'key', fields, seal), altered);
   assert.throws(() => checkRow(rowKey, 'key', fields, seal.subarray(0, 31)), altered);
 });
+
+test("a study's or subject's key put in another's place does not open [URS-008] [URS-049]", async (t) => {
+  const { hierarchy, shredFile, one, two, again } = await makeHierarchy(t);
+  const id = (digit: string): string => digit.repeat(32);
+  for (const digit of ['a', 'b']) await hierarchy.createShreddable(one, 'subject', id(digit));
+  await hierarchy.createShreddable(two, 'subject', id('c'));
+  await hierarchy.createShreddable(one, 'study', id('d'));
+  const shred = new DatabaseSync(shredFile, { timeout: 5000 });
+  t.after(() => shred.close());
+  const rows = new Map(
+    shred
+      .prepare('select id, version, wrapped_secret from shreddable_key')
+      .all()
+      .map((row) => [row['id'], row] as const),
+  );
+  for (const other of ['b', 'c', 'd']) {
+    const { version, wrapped_secret } = rows.get(id(other)) ?? assert.fail();
+    shred
+      .prepare('update shreddable_key set version = ?, wrapped_secret = ? where id = ?')
+      .run(version ?? null, wrapped_secret ?? null, id('a'));
+    await assert.rejects(again().shreddable(one, 'subject', id('a')), { code: 'database.altered' }, other);
+  }
+  shred.prepare("update shreddable_key set kind = 'study', id = ? where id = ?").run(id('e'), id('b'));
+  await assert.rejects(again().shreddable(one, 'study', id('e')), { code: 'database.altered' });
+});
+
+test('a stale copy of the shred store does not open under the next epoch key [URS-008]', async (t) => {
+  const { hierarchy, one, again } = await makeHierarchy(t);
+  const alias = '00112233445566778899aabbccddeeff';
+  await hierarchy.createShreddable(one, 'subject', alias);
+  const next: EpochKey = {
+    number: 2,
+    key: {
+      key: createSecretKey(randomBytes(32)),
+      keyVersionId: randomBytes(16),
+      tenantId: noTenant,
+      keyId: randomBytes(16),
+    },
+  };
+  const later = again(async () => next);
+  await assert.rejects(later.shreddable(one, 'subject', alias), { code: 'database.altered' });
+  assert.ok(await again().shreddable(one, 'subject', alias));
+});
+
+test('versions of a key open under their own key and tenant alone [URS-049]', async (t) => {
+  const { hierarchy, database, one, two, again } = await makeHierarchy(t);
+  const [key, other] = [newId(), newId()];
+  const made = await hierarchy.newSystemKeyVersion(one, key);
+  const rowKey = await hierarchy.rowKey(one);
+  await database.write(async (tx) => {
+    const system = { id: 's', tenant: one, name: 's', type: 'edc', vendor: 'v', created_at: 0 };
+    await tx.insertInto('system').values(system).execute();
+    for (const id of [key, other]) await insertKey(tx, rowKey, keyRow(id, one, 's'));
+    const { versionId: id, wrapped: wrapped_secret } = made;
+    await insertVersion(tx, rowKey, { id, key, version: 1, wrapped_secret, created_at: 0 });
+  });
+  const found = await again().systemKeyVersion(one, key, made.versionId);
+  assert.ok(found);
+  assert.equal(await again().systemKeyVersion(one, other, made.versionId), undefined);
+  await assert.rejects(again().systemKeyVersion(two, key, made.versionId), { code: 'database.altered' });
+  await database.write((tx) => tx.updateTable('key_version').set({ key: other }).execute());
+  await assert.rejects(again().systemKeyVersion(one, other, made.versionId), { code: 'database.altered' });
+});
+
+function keyRow(id: string, tenant: string, system: string) {
+  return {
+    id,
+    tenant,
+    system,
+    description: '',
+    algorithm: 'AES_256',
+    purpose: 'encrypt',
+    state: 'active' as const,
+    version: 1,
+    created_at: 0,
+    activates_at: null,
+    expires_at: null,
+    rotation_period_days: 90,
+    rotation_due_at: 0,
+    revocation_cause: null,
+    revoked_at: null,
+  };
+}

@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
-import { generateKey, openCompact, sealCompact, unwrapKey, wrapKey } from '@trialkeep/crypto';
+import { CryptoError, generateKey, openCompact, sealCompact, unwrapKey, wrapKey } from '@trialkeep/crypto';
 import type { CompactKey, KeyPlace } from '@trialkeep/crypto';
 import type { Database } from '../platform/database.ts';
+import { StartupError } from '../platform/errors.ts';
 import { idBytes, newId, noTenant } from '../platform/ids.ts';
 import { LruMap } from '../platform/lru.ts';
 import type { RootOfTrust } from '../roots/index.ts';
@@ -50,11 +51,8 @@ export class Hierarchy {
   tenantKey(tenant: string): Promise<KeyObject> {
     return this.#required(`tenant ${tenant}`, async () => {
       const row = await this.#database.read((snapshot) => store.findTenantKey(snapshot, tenant));
-      return unwrapKey({
-        wrappingKey: this.#instanceKey,
-        place: tenantPlace(tenant, row.key_version),
-        wrapped: row.wrapped_key,
-      });
+      const place = tenantPlace(tenant, row.key_version);
+      return unwrapStored(`key of tenant ${tenant}`, this.#instanceKey, place, row.wrapped_key);
     });
   }
 
@@ -75,7 +73,7 @@ export class Hierarchy {
   }
 
   unwrapSigningKey(tenant: string | null, wrapped: Uint8Array): KeyObject {
-    return unwrapKey({ wrappingKey: this.#instanceKey, place: signingPlace(tenant), wrapped });
+    return unwrapStored('signing key of a log', this.#instanceKey, signingPlace(tenant), wrapped);
   }
 
   /** Makes the key for those payloads of a ledger that name no subject; `owner` is the tenant's key, or the instance's. */
@@ -84,7 +82,7 @@ export class Hierarchy {
   }
 
   openPayloadKey(tenant: string | null, owner: KeyObject, { versionId, wrapped }: NewKey): CompactKey {
-    const key = unwrapKey({ wrappingKey: owner, place: payloadPlace(tenant, versionId), wrapped });
+    const key = unwrapStored('payload key of a log', owner, payloadPlace(tenant, versionId), wrapped);
     return { ...ownPlace(tenant), key, keyVersionId: idBytes(versionId) };
   }
 
@@ -98,12 +96,8 @@ export class Hierarchy {
     const unwrapped = await this.#optional(`system ${key} ${versionId}`, async () => {
       const row = await this.#database.read((snapshot) => store.findVersion(snapshot, key, versionId));
       if (row === undefined) return undefined;
-      const wrappingKey = await this.tenantKey(tenant);
-      return unwrapKey({
-        wrappingKey,
-        place: systemPlace(tenant, key, versionId),
-        wrapped: row.wrapped_secret,
-      });
+      const place = systemPlace(tenant, key, versionId);
+      return unwrapStored(`secret of key ${key}`, await this.tenantKey(tenant), place, row.wrapped_secret);
     });
     return unwrapped && compactKey(unwrapped, tenant, key, versionId);
   }
@@ -149,13 +143,12 @@ export class Hierarchy {
     const row = await this.#shred.find(id);
     if (row === undefined || row.tenant !== tenant || row.kind !== kind) return undefined;
     const epoch = await this.#root.epochKey();
-    const wrapped = openCompact({
-      ...epoch.key,
-      context: shredContext(kind),
-      ciphertext: row.wrapped_secret,
-    });
+    const name = `key of ${kind} ${id}`;
+    const wrapped = openStored(name, () =>
+      openCompact({ ...epoch.key, context: shredContext(kind), ciphertext: row.wrapped_secret }),
+    );
     const place = shreddablePlace(kind, tenant, id, row.version);
-    const key = unwrapKey({ wrappingKey: await this.tenantKey(tenant), place, wrapped });
+    const key = unwrapStored(name, await this.tenantKey(tenant), place, wrapped);
     return compactKey(key, tenant, id, row.version);
   }
 
@@ -175,6 +168,21 @@ export class Hierarchy {
       () => this.#unwrapped.delete(name),
     );
     return key;
+  }
+}
+
+function unwrapStored(name: string, wrappingKey: KeyObject, place: KeyPlace, wrapped: Uint8Array): KeyObject {
+  return openStored(name, () => unwrapKey({ wrappingKey, place, wrapped }));
+}
+
+/** What does not open at its own place is not what was stored there: nobody's ciphertext is to blame. */
+function openStored<T>(name: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof CryptoError)
+      throw new StartupError('database.altered', `The ${name} does not open.`, error);
+    throw error;
   }
 }
 
