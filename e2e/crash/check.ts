@@ -88,6 +88,7 @@ export class Check {
     await readLedger(client, watch.replay);
     compareWithLedger(tenant, listed, watch.replay);
     await this.#checkRefusals(url, tenant, watch);
+    await useSubjects(url, tenant);
     await this.#openCiphertexts(url, tenant, watch.recovery);
     watch.checkpoints.push(Buffer.from(await client.call('ledger.checkpoint', {})));
   }
@@ -152,14 +153,31 @@ export class Check {
   }
 }
 
+/** The key of every subject that was acknowledged since the last check is there. */
+async function useSubjects(url: string, tenant: TenantModel): Promise<void> {
+  const [key = ''] = [...tenant.keys].find(([id]) => serviceFor(tenant, id) !== undefined) ?? [];
+  const credential = serviceFor(tenant, key);
+  if (credential === undefined) return;
+  const client = createClient({ url, credential });
+  for (const context of tenant.freshSubjects.splice(0)) {
+    await client.call('keys.encrypt', { key, plaintext: 'AAAA', context });
+    usesOf(tenant, 'keys.encrypt', {}).succeeded++;
+  }
+}
+
+/** The secret of a service that can use the key now. */
+function serviceFor(tenant: TenantModel, key: string): string | undefined {
+  if (tenant.keys.get(key)?.states.has('active') !== true) return undefined;
+  return [...tenant.credentials.values()].find(
+    ({ states, keys }) => states.has('active') && keys.includes(key),
+  )?.secret;
+}
+
 /** Who can open under a key: a service while it is active, data recovery once it is revoked, nobody while it is suspended. */
 function credentialFor(tenant: TenantModel, key: string, recovery: string): string | undefined {
   const states = tenant.keys.get(key)?.states;
   if (states?.has('suspended') === true) return undefined;
-  if (states?.has('active') !== true) return recovery;
-  return [...tenant.credentials.values()].find(
-    ({ states, keys }) => states.has('active') && keys.includes(key),
-  )?.secret;
+  return states?.has('active') === true ? serviceFor(tenant, key) : recovery;
 }
 
 async function openOne(client: Client, made: ModelCiphertext): Promise<void> {

@@ -9,6 +9,8 @@ export interface TenantModel {
   /** What was made, by its unique name: its id, or undefined where the outcome is unknown. */
   readonly made: Map<string, string | undefined>;
   readonly subjects: Set<string>;
+  /** Subjects that were acknowledged since the last check. */
+  readonly freshSubjects: { readonly study: string; readonly subject: string }[];
   /** How many subjects were asked for without an answer since the last check. */
   unknownSubjects: number;
   readonly keys: Map<string, KeyModel>;
@@ -148,6 +150,7 @@ export class Model {
       custodian: secret,
       made: new Map([['first custodian', actor]]),
       subjects: new Set(),
+      freshSubjects: [],
       unknownSubjects: 0,
       keys: new Map(),
       credentials: new Map([[actor, { states: new Set(['active']), secret, keys: [] }]]),
@@ -195,8 +198,10 @@ function acknowledge(tenant: TenantModel, { operation, about }: Asked, facts: Fa
     if (facts.ciphertext !== undefined) tenant.fresh.push(modelCiphertext(operation, about, facts));
     return;
   }
-  if (operation === 'subjects.create') tenant.subjects.add(alias);
-  else if (about.name !== undefined) tenant.made.set(about.name, id);
+  if (operation === 'subjects.create') {
+    tenant.subjects.add(alias);
+    tenant.freshSubjects.push({ study: about.study ?? '', subject: alias });
+  } else if (about.name !== undefined) tenant.made.set(about.name, id);
   if (operation === 'keys.create') {
     tenant.keys.set(id, { states: new Set([state]), versions: new Set([version]), unsure: false });
   }

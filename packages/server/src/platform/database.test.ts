@@ -12,7 +12,7 @@ import type { Database, Tx } from './database.ts';
 import { lockDirectory } from './lock.ts';
 
 /** A row of some table, as any would do. */
-const insert = (tx: Tx, name: string, id = name) =>
+const insert = (tx: Tx, name: string, id = name, created_at: number | bigint = 1) =>
   tx
     .insertInto('tenant')
     .values({
@@ -21,7 +21,7 @@ const insert = (tx: Tx, name: string, id = name) =>
       name,
       key_version: '',
       wrapped_key: new Uint8Array([0, 255]),
-      created_at: 1,
+      created_at: created_at as number,
     })
     .execute();
 const names = async (database: Database): Promise<string[]> => {
@@ -92,6 +92,26 @@ function valuesConformance(name: string, open: (t: TestContext) => Promise<Datab
     );
     assert.equal(row.name, 'Łódź 東京 🩺');
     assert.deepEqual(Buffer.from(row.wrapped_key), Buffer.from([0, 255]));
+  });
+
+  test(`${name}: integers come back as they went in, and what is none or too large to read is refused`, async (t) => {
+    const database = await open(t);
+    const whole = [0, -1, 2 ** 31, 8_640_000_000_000_000, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+    for (const value of whole) await database.write((tx) => insert(tx, String(value), undefined, value));
+    await database.write((tx) => insert(tx, 'bigint', undefined, 12n));
+    const rows = await database.read((tx) =>
+      tx.selectFrom('tenant').select(['name', 'created_at']).execute(),
+    );
+    const found = new Map(rows.map((row) => [row.name, row.created_at]));
+    for (const value of whole) assert.equal(found.get(String(value)), value);
+    assert.equal(found.get('bigint'), 12);
+    for (const value of [2 ** 53, 2n ** 53n, -(2n ** 63n), 1.5, NaN, Infinity]) {
+      await assert.rejects(
+        database.write((tx) => insert(tx, 'refused', undefined, value)),
+        RangeError,
+      );
+    }
+    assert.equal((await names(database)).includes('refused'), false);
   });
 
   test(`${name}: what a database would silently change is refused`, async (t) => {

@@ -5,10 +5,17 @@ import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
 import { DatabaseError } from '../database-error.ts';
 import type { StatementAnswer, StatementRequest } from './writer-thread.ts';
 
-/** `node:sqlite` silently binds a Date as NULL: only these kinds may pass. */
+/**
+ * `node:sqlite` silently binds a Date or NaN as NULL, and does not read back an integer beyond 2⁵³ − 1: only these kinds may
+ * pass.
+ */
 function bindable(parameters: readonly unknown[]): SQLInputValue[] {
   return parameters.map((value) => {
-    if (value === null || typeof value === 'number' || typeof value === 'bigint') return value;
+    if (value === null) return value;
+    if (typeof value === 'number' || typeof value === 'bigint') {
+      if (Number.isSafeInteger(Number(value))) return value;
+      throw new RangeError('A number that is no integer, or beyond 2⁵³ − 1, cannot be bound to a statement.');
+    }
     if (value instanceof Uint8Array) return value;
     if (typeof value === 'string' && value.isWellFormed() && !value.includes('\0')) return value;
     throw new TypeError(`A value of type ${typeof value} cannot be bound to a statement.`);
