@@ -13,8 +13,10 @@ import { Choices } from './random.ts';
 import { ServerCommand, startReady } from './server.ts';
 import type { ListeningServer } from './server.ts';
 
-/** How long the load runs before the first kill, so that there is something to lose. */
-const firstLoadMs = 1500;
+/** Acknowledgements before the first kill, so that there is something to lose. */
+const firstLoad = 150;
+/** Acknowledgements before a kill under load, at most. */
+const mostLoad = 120;
 const killsPerExport = 20;
 
 /** When the server is killed: while it starts, as soon as it listens, or under steady load. */
@@ -88,10 +90,10 @@ export class CrashLane {
   /** Without a kill: also leaves compiled modules behind, which a process that is killed does not. */
   async #loadFirst(load: LoadProcess): Promise<void> {
     const { process, url } = await this.#start();
-    const loaded = load.run(url);
-    await pause(firstLoadMs);
-    load.stop();
+    const { loaded, quiet } = load.run(url, firstLoad);
     await loaded;
+    load.stop();
+    await quiet;
     assert.ok(await process.stop(), process.log);
   }
 
@@ -106,10 +108,11 @@ export class CrashLane {
       const { process, url } = await this.#start();
       this.#startUpMs = performance.now() - since;
       if (moment === 'underLoad') await this.#check(check, url);
-      const loaded = load.run(url);
-      await pause(moment === 'justStarted' ? this.#choices.integer(0, 80) : this.#choices.integer(50, 900));
+      const { loaded, quiet } = load.run(url, this.#choices.integer(1, mostLoad));
+      if (moment === 'underLoad') await loaded;
+      await pause(this.#choices.integer(0, moment === 'underLoad' ? 20 : 100));
       assert.ok(await process.kill(), `The server ended by itself: ${process.log}`);
-      await loaded;
+      await quiet;
     }
     this.#killed[moment]++;
   }
@@ -148,11 +151,23 @@ class LoadProcess {
     this.#ended = once(this.#child, 'exit');
   }
 
-  /** Loads the server; resolves when the load has noticed that it is gone, or has been stopped. */
-  async run(url: string): Promise<void> {
-    const quiet = once(this.#child, 'message');
-    this.#child.send({ url });
-    await Promise.race([quiet, this.#ended.then(() => assert.fail('The load has ended.'))]);
+  /**
+   * Loads the server. `loaded`: that many requests were acknowledged. `quiet`: the load has noticed that the server is gone, or
+   * has been stopped.
+   */
+  run(url: string, tell: number): { loaded: Promise<void>; quiet: Promise<void> } {
+    const [loaded, quiet] = [this.#message('loaded'), this.#message('quiet')];
+    this.#child.send({ url, tell });
+    // Where the server goes before it was loaded, nobody waits for that any more.
+    return { loaded: Promise.race([loaded, quiet]), quiet };
+  }
+
+  async #message(expected: string): Promise<void> {
+    const ended = this.#ended.then(() => assert.fail('The load has ended.'));
+    for (;;) {
+      const [message] = (await Promise.race([once(this.#child, 'message'), ended])) as [string];
+      if (message === expected || message === 'quiet') return;
+    }
   }
 
   stop(): void {

@@ -2,7 +2,8 @@
  * The load, in a process of its own: `node load.ts LOG SEED ADMINISTRATOR_ID ADMINISTRATOR_SECRET`. It sends requests while
  * the server is there, and records in LOG what it asks and what is acknowledged, each before the next step.
  *
- * Takes `{ url }` over the process channel and loads that server until it is gone, or until `'stop'`; then answers `'quiet'`.
+ * Takes `{ url, tell }` over the process channel and loads that server until it is gone, or until `'stop'`; then answers `'quiet'`,
+ * and before that, after `tell` acknowledgements, `'loaded'`.
  */
 import { createClient } from '@trialkeep/sdk/client';
 import type { Client } from '@trialkeep/sdk/client';
@@ -28,9 +29,12 @@ class Load {
   #n = 0;
   #makingTenant = false;
   #stopping = false;
+  #untold = 0;
+  readonly #onTold: () => void;
   #clients = new Map<string, Client>();
 
-  constructor(log: AcknowledgementLog, choices: Choices, administrator: Deed['actor']) {
+  constructor(log: AcknowledgementLog, choices: Choices, administrator: Deed['actor'], onTold: () => void) {
+    this.#onTold = onTold;
     this.#log = log;
     this.#choices = choices;
     this.#administrator = administrator;
@@ -40,8 +44,9 @@ class Load {
     this.#stopping = true;
   }
 
-  async run(url: string): Promise<void> {
+  async run(url: string, tell: number): Promise<void> {
     this.#stopping = false;
+    this.#untold = tell;
     this.#clients = new Map();
     await Promise.all(Array.from({ length: workers }, () => this.#work(url)));
   }
@@ -83,6 +88,7 @@ class Load {
       const facts = deed.facts(answer as never);
       this.#log.write({ n, facts });
       deed.succeed(facts);
+      if (--this.#untold === 0) this.#onTold();
       return true;
     } catch (error) {
       const code = error instanceof TrialkeepError ? error.code : String(error);
@@ -105,9 +111,11 @@ class Load {
 }
 
 const [path = '', seed = '', id = '', secret = ''] = process.argv.slice(2);
-const load = new Load(new AcknowledgementLog(path), new Choices(Number(seed)), { id, secret });
-process.on('message', (message: { url: string } | 'stop') => {
+const answer = (message: 'loaded' | 'quiet') => process.send?.(message);
+const log = new AcknowledgementLog(path);
+const load = new Load(log, new Choices(Number(seed)), { id, secret }, () => answer('loaded'));
+process.on('message', (message: { url: string; tell: number } | 'stop') => {
   if (message === 'stop') load.stop();
-  else void load.run(message.url).then(() => process.send?.('quiet'));
+  else void load.run(message.url, message.tell).then(() => answer('quiet'));
 });
 process.on('disconnect', () => process.exit());

@@ -13,13 +13,15 @@ export function syncDirectory(path: string): void {
 
 /**
  * Replaces a file as a whole, durably: after a crash there is the old content or the new one, never a part. Mode 0600. What a
- * crash leaves of the new one has one fixed name, so that the next write takes it over; one process at a time writes a file.
+ * crash leaves of the new one has one fixed name, so that the next write removes it; one process at a time writes a file.
  */
 export function writeFileDurably(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.new`;
   const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content;
   try {
-    const file = openSync(temporary, 'w', 0o600);
+    // Never into a file that is there: its mode, or what it links to, would be somebody else's.
+    rmSync(temporary, { force: true });
+    const file = openSync(temporary, 'wx', 0o600);
     try {
       for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
       fsyncSync(file);
