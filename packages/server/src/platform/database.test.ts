@@ -11,7 +11,7 @@ import { createDatabase, openDatabase } from './database.ts';
 import type { Database, Tx } from './database.ts';
 import { lockDirectory } from './lock.ts';
 
-/** A row of some table, as any would do. */
+/** A row of some table; which one does not matter. */
 const insert = (tx: Tx, name: string, id = name, created_at: number | bigint = 1) =>
   tx
     .insertInto('tenant')
