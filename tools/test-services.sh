@@ -5,12 +5,19 @@ set -euo pipefail
 
 services=(
   'age age'
+  'openssl openssl'
+  'postgres postgresql'
 )
+
+# Where a command is; Debian keeps PostgreSQL's server in a folder of its version, which is not on PATH.
+find_command() {
+  command -v "$1" || compgen -G "/usr/lib/postgresql/*/bin/$1" | sort -V | tail -n 1 | grep .
+}
 
 missing=()
 for service in "${services[@]}"; do
   read -r command package <<<"$service"
-  command -v "$command" >/dev/null || missing+=("$package")
+  find_command "$command" >/dev/null || missing+=("$package")
 done
 if ((${#missing[@]} > 0)); then
   export DEBIAN_FRONTEND=noninteractive
@@ -19,5 +26,5 @@ if ((${#missing[@]} > 0)); then
 fi
 for service in "${services[@]}"; do
   read -r command package <<<"$service"
-  echo "$package: $(command -v "$command")"
+  echo "$package: $(find_command "$command")"
 done

@@ -67,6 +67,12 @@ const sections: readonly Section[] = [
     name: 'findingTexts',
     note: 'What an offline verification reports. A failure means that the log is not what was signed; a warning does not change the verdict.',
   },
+  {
+    title: 'Findings about electronic signatures',
+    file: 'packages/sdk/src/verify/signature-finding.ts',
+    name: 'signatureFindingTexts',
+    note: 'What an offline verification reports about the signatures of an export.',
+  },
 ];
 
 /** Every code with its table, in the order of the page. @throws Error where a table is missing */

@@ -1,13 +1,33 @@
-import type { Operation, Role } from '@trialkeep/contract';
-import { operations, roles } from '@trialkeep/contract';
+import type { Door, Operation, Role } from '@trialkeep/contract';
+import { doors, operations, roles } from '@trialkeep/contract';
 import type { Page } from './page.ts';
 import { code, heading, table } from './page.ts';
 
 const all: readonly Operation[] = Object.values(operations);
 const roleNames = Object.keys(roles) as Role[];
 
-function permits(role: Role, { permission }: Operation): boolean {
-  return permission === 'public' || (roles[role] as readonly string[]).includes(permission);
+/** What the doors beside the permissions of roles take. */
+const doorKeys: Record<Door, string> = {
+  public: 'anybody',
+  'sign-in': 'password and code',
+  enrolment: 'invitation',
+  self: 'session',
+};
+
+function permits(role: Role, { permission }: Operation): string {
+  if (isDoor(permission)) return doorKeys[permission];
+  return (roles[role] as readonly string[]).includes(permission) ? 'yes' : '–';
+}
+
+function isDoor(permission: Operation['permission']): permission is Door {
+  return (doors as readonly string[]).includes(permission);
+}
+
+/** What a person has to do beside asking. */
+function conditions({ approval, signature }: Operation): string {
+  if (approval !== undefined)
+    return `approval of ${approval.people} others within ${approval.withinDays} days`;
+  return signature === undefined ? '–' : `signature: ${signature.meaning}`;
 }
 
 function listed(words: readonly string[]): string {
@@ -19,9 +39,10 @@ function permissionMatrix(): string {
     code(operation.id),
     operation.summary,
     code(operation.permission),
-    ...roleNames.map((role) => (permits(role, operation) ? 'yes' : '–')),
+    conditions(operation),
+    ...roleNames.map((role) => permits(role, operation)),
   ]);
-  return table(['operation', 'what it does', 'permission', ...roleNames], rows);
+  return table(['operation', 'what it does', 'permission', 'needs', ...roleNames], rows);
 }
 
 function records(): string {
@@ -55,7 +76,8 @@ Every operation of Trialkeep, as the contract defines it. The server's OpenAPI d
 
 ## Who may do what
 
-Denied is everything that no role of the caller permits. A service is held to the keys that its credential names besides.
+Denied is everything that no role of the caller permits. A service is held to the keys that its credential names besides. What needs an
+approval or a signature, only a person can ask for. The role \`approver\` only people can have; \`service\` only credentials.
 
 ${permissionMatrix()}
 

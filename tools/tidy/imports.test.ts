@@ -44,6 +44,10 @@ test('relative imports name a file and stay in the package', async () => {
   assert.equal(await check('packages/sdk/src/a.ts', './b'), 1);
   assert.equal(await check('packages/sdk/src/a.ts', '../../crypto/src/index.ts'), 1);
   assert.equal(await check('tools/a.ts', '../packages/crypto/src/index.ts'), 1);
+  const service = '../../../tools/postgres-cluster.ts';
+  assert.equal(await check('packages/server/src/a.ts', service), 1);
+  assert.equal(await check('packages/server/src/a.test.ts', service), 0);
+  assert.equal(await check('packages/server/src/a.test.ts', '../../../tools/check.ts'), 1);
   assert.equal(await check('packages/sdk/src/a.ts', './b.ts'), 0);
   assert.equal(await check('packages/cli/bin/main.js', '../src/main.ts'), 0);
   assert.equal(await check('e2e/a.test.ts', '../tools/b.ts'), 0);

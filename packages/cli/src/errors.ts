@@ -48,7 +48,7 @@ export const cliErrors = {
   },
   'cli.profile_malformed': {
     message: 'The profile file does not have the form of one.',
-    fix: 'Correct it: {"profiles":{"NAME":{"url":"https://…","credential":"…"}}}.',
+    fix: 'Correct it: {"profiles":{"NAME":{"url":"https://…","credential":"…"}}}; a session has "sessionUntil" beside them.',
   },
   'cli.profile_unreadable': {
     message: 'The profile file cannot be read.',
@@ -77,6 +77,19 @@ export const cliErrors = {
   'cli.input_invalid': {
     message: 'The input does not have the form that the command reads.',
     fix: 'See the form with --help.',
+  },
+  'cli.not_confirmed': {
+    message: 'Nothing was decided.',
+    fix: 'Look at the request, and run the command again if you want to decide.',
+  },
+  'cli.confirmation_needed': {
+    message:
+      'Nobody is at a terminal to look at the request and confirm the decision, so nothing was decided.',
+    fix: 'Run the command on a terminal, or give --yes once you have seen the request with `trialkeep approval show`.',
+  },
+  'cli.passwords_differ': {
+    message: 'The two passwords are not the same, so nothing was set.',
+    fix: 'Run the command again, and enter the same password twice.',
   },
   'cli.output_failed': {
     message: 'The result could not be written to standard output.',

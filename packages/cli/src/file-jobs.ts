@@ -5,6 +5,7 @@ import { CliError } from './errors.ts';
 import type { Io } from './io.ts';
 import { errorLines, print, printable, reportable } from './output.ts';
 import type { OutputOptions } from './output.ts';
+import { printPartial } from './pending.ts';
 import { startProgress } from './progress.ts';
 
 /** What a sealed file's name ends with, unless its user chooses a name. */
@@ -94,14 +95,15 @@ export async function runJobs<Result extends object>(
   const single = jobs.length === 1 ? (fatal ?? failed[0]?.cause) : undefined;
   if (single !== undefined) throw single;
   const failures = failed.map(({ job, cause }) => ({ ...job, error: reportable(cause) }));
-  await print(io, options, { files, failed: failures }, () =>
+  const result = { files, failed: failures };
+  const text = () =>
     [
       ...files.map(({ source, target }) => printable(`${source} → ${target}`)),
       `${files.length} of ${jobs.length} files ${verb.done}.`,
-    ].join('\n'),
-  );
+    ].join('\n');
   if (options.json !== true) for (const { error } of failures) io.stderr.write(errorLines(error));
-  if (fatal !== undefined) throw fatal;
+  if (fatal !== undefined) return printPartial(io, options, result, text, fatal);
+  await print(io, options, result, text);
   if (failed.length > 0)
     throw new CliError('cli.some_failed', { detail: `${failed.length} of ${jobs.length}` });
 }

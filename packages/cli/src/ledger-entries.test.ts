@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { PassThrough, Readable } from 'node:stream';
 import { test } from 'node:test';
 import { TrialkeepError } from '@trialkeep/sdk/client';
-import type { Client } from '@trialkeep/sdk/client';
+import type { Caller } from '@trialkeep/sdk/client';
 import type { Io } from './io.ts';
 import { printEntries } from './ledger-entries.ts';
 import type { EntriesOptions } from './ledger-entries.ts';
 
 // The network and the server are replaced by a ledger in memory that grows by an entry with every question, as a real one does.
 
-function growingLedger(size: number): Client & { questions: number } {
+function growingLedger(size: number): Caller & { questions: number } {
   const ledger = {
     questions: 0,
     call: async (id: string, input: { limit: number; cursor?: string; entry: string }) => {
@@ -35,10 +35,10 @@ function growingLedger(size: number): Client & { questions: number } {
       return Promise.resolve({ entries, next: last < grown ? String(last) : null, size: grown });
     },
   };
-  return ledger as unknown as Client & { questions: number };
+  return ledger as unknown as Caller & { questions: number };
 }
 
-async function printed(client: Client, options: EntriesOptions): Promise<string> {
+async function printed(client: Caller, options: EntriesOptions): Promise<string> {
   const stdout = new PassThrough();
   const io: Io = {
     stdin: Readable.from([]),

@@ -1,4 +1,4 @@
-import type { Client, Input, Operations } from '@trialkeep/sdk/client';
+import type { Caller, Input, Operations } from '@trialkeep/sdk/client';
 import { TrialkeepError } from '@trialkeep/sdk/client';
 import { writeOut } from './io.ts';
 import type { Io } from './io.ts';
@@ -29,7 +29,7 @@ const pageEntries = 1000;
  * Prints the entries that the options ask for, page by page, so that memory does not grow with the ledger. The answer ends at the
  * size that the ledger had at the first page: the questions are entries themselves.
  */
-export async function printEntries(io: Io, client: Client, options: EntriesOptions): Promise<void> {
+export async function printEntries(io: Io, client: Caller, options: EntriesOptions): Promise<void> {
   const { profile: _profile, json, payload, limit = Number.MAX_SAFE_INTEGER, ...filter } = options;
   let size: number | undefined;
   let count = 0;
@@ -54,7 +54,7 @@ export async function printEntries(io: Io, client: Client, options: EntriesOptio
 }
 
 async function readEntry(
-  client: Client,
+  client: Caller,
   index: number,
   text: string,
   withPayload: boolean,

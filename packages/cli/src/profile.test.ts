@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { CliError } from './errors.ts';
 import type { CliErrorCode } from './errors.ts';
 import { inFolder } from './fixture.test.ts';
-import { findProfile, profilePath, reserveProfile } from './profile.ts';
+import { findProfile, profilePath, removeSession, reserveProfile } from './profile.ts';
 
 const profile = { url: 'https://keys.example.org', credential: 'tkc_canary' };
 
@@ -88,6 +88,8 @@ test('a profile file of another form is refused without quoting it', async () =>
     { profiles: { default: null } },
     { profiles: { default: { ...profile, more: 1 } } },
     { profiles: { default: { url: profile.url, credential: 7 } } },
+    { profiles: { default: { ...profile, sessionUntil: '2030-01-31' } } },
+    { profiles: { default: { ...profile, sessionUntil: 1.5 } } },
     { profiles: { default: profile }, more: 1 },
     { profiles: { 'a b': profile } },
   ];
@@ -140,5 +142,30 @@ test('profiles that are saved at the same time are all kept', async () => {
     );
     const { profiles } = JSON.parse(await readFile(path, 'utf8')) as { profiles: object };
     assert.deepEqual(Object.keys(profiles).sort(), ['p0', 'p1', 'p2', 'p3', 'p4']);
+  });
+});
+
+test('a session takes the place of a session alone, and only a session is taken out [URS-012]', async () => {
+  await withProfiles({ profiles: { default: profile } }, async (env) => {
+    const replaceSession = true;
+    await refusedWith(reserveProfile(env, 'default', { replaceSession }), 'cli.profile_exists');
+    for (const sessionUntil of [1, 2]) {
+      const reserved = await reserveProfile(env, 'ada', { replaceSession });
+      await reserved.save({ ...profile, sessionUntil });
+      await reserved.release();
+    }
+    await refusedWith(reserveProfile(env, 'ada'), 'cli.profile_exists');
+    assert.deepEqual(await findProfile(env, 'ada'), { ...profile, sessionUntil: 2 });
+    assert.deepEqual(
+      [
+        await removeSession(env, 'default'),
+        await removeSession(env, 'none'),
+        await removeSession(env, 'ada'),
+      ],
+      [false, false, true],
+    );
+    await refusedWith(findProfile(env, 'ada'), 'cli.profile_unknown');
+    assert.deepEqual(await findProfile(env, 'default'), profile);
+    assert.equal(await removeSession(env, 'ada'), false, 'and the file can be written again');
   });
 });

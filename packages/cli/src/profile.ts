@@ -12,6 +12,8 @@ import { CliError } from './errors.ts';
 export interface Profile {
   readonly url: string;
   readonly credential: string;
+  /** Where the credential is the session of a person: until when, ms since 1970. */
+  readonly sessionUntil?: number;
 }
 
 /** The profile that is used where none is named. */
@@ -46,11 +48,15 @@ export async function findProfile(env: Env, name: string | undefined): Promise<P
     });
   }
   const path = profilePath(env);
-  const profiles = await readProfiles(path);
-  const profile = profiles?.get(name ?? defaultProfile);
+  const profile = await storedProfile(env, name ?? defaultProfile);
   if (profile !== undefined) return profile;
   if (name === undefined) throw new CliError('cli.no_credential');
   throw new CliError('cli.profile_unknown', { path, detail: name });
+}
+
+/** The profile of that name in the file, if there is one. @throws CliError `cli.profile_…` */
+export async function storedProfile(env: Env, name: string): Promise<Profile | undefined> {
+  return (await readProfiles(profilePath(env)))?.get(name);
 }
 
 /** A place kept for a new profile, so that a secret is made only when it can be stored. */
@@ -63,48 +69,85 @@ export interface ReservedProfile {
 }
 
 /**
- * Keeps the profile file to ourselves until `save` or `release`. The new file is written beside the old one, mode 0600, and takes its
- * name when it is on disk; while it is there, other commands wait.
+ * Keeps the profile file to ourselves until `save` or `release`. A session takes the place of an earlier one; nothing else is replaced.
  *
  * @throws CliError `cli.profile_name`, `cli.profile_exists`, `cli.profile_busy`, `cli.profile_unwritable` and those of reading
  */
-export async function reserveProfile(env: Env, name: string): Promise<ReservedProfile> {
+export async function reserveProfile(
+  env: Env,
+  name: string,
+  { replaceSession = false } = {},
+): Promise<ReservedProfile> {
   if (!namePattern.test(name)) throw new CliError('cli.profile_name', { detail: name });
-  const path = profilePath(env);
-  const next = `${path}.new`;
-  const file = await openNext(path, next);
-  const release = async (): Promise<void> => {
-    await file.close();
-    await rm(next, { force: true });
-  };
-  let profiles: Profiles;
-  try {
-    profiles = (await readProfiles(path)) ?? new Map();
-    if (profiles.has(name)) throw new CliError('cli.profile_exists', { path, detail: name });
-  } catch (error) {
-    await release();
-    throw error;
+  const file = await lockProfiles(env);
+  const { path, profiles } = file;
+  const old = profiles.get(name);
+  if (old !== undefined && !(replaceSession && old.sessionUntil !== undefined)) {
+    await file.release();
+    throw new CliError('cli.profile_exists', { path, detail: name });
   }
-  let saved = false;
   return {
     name,
     path,
-    save: async (profile) => {
-      profiles.set(name, profile);
+    save: (profile) => file.write(profiles.set(name, profile)),
+    release: file.release,
+  };
+}
+
+/** Takes a session out of the profile file, if it is there. Another credential under that name stays. @throws CliError `cli.profile_…` */
+export async function removeSession(env: Env, name: string): Promise<boolean> {
+  const { profiles, write, release } = await lockProfiles(env);
+  try {
+    if (profiles.get(name)?.sessionUntil === undefined) return false;
+    profiles.delete(name);
+    await write(profiles);
+    return true;
+  } finally {
+    await release();
+  }
+}
+
+/** The profile file while no other command writes it. */
+interface LockedProfiles {
+  readonly path: string;
+  readonly profiles: Profiles;
+  write(profiles: Profiles): Promise<void>;
+  /** Lets other commands write, unless `write` has. */
+  release(): Promise<void>;
+}
+
+/**
+ * The new file is written beside the old one, mode 0600, and takes its name when it is on disk; while it is there, other commands
+ * wait.
+ */
+async function lockProfiles(env: Env): Promise<LockedProfiles> {
+  const path = profilePath(env);
+  const next = `${path}.new`;
+  const file = await openNext(path, next);
+  let written = false;
+  const release = async (): Promise<void> => {
+    if (written) return;
+    await file.close();
+    await rm(next, { force: true });
+  };
+  try {
+    const profiles: Profiles = (await readProfiles(path)) ?? new Map();
+    const write = async (content: Profiles): Promise<void> => {
       try {
-        await file.writeFile(`${JSON.stringify({ profiles: Object.fromEntries(profiles) }, null, 2)}\n`);
+        await file.writeFile(`${JSON.stringify({ profiles: Object.fromEntries(content) }, null, 2)}\n`);
         await file.sync();
         await rename(next, path);
-        saved = true;
+        written = true;
         await file.close();
       } catch (error) {
         throw unwritable(path, error);
       }
-    },
-    release: async () => {
-      if (!saved) await release();
-    },
-  };
+    };
+    return { path, profiles, write, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
 }
 
 async function openNext(path: string, next: string): Promise<FileHandle> {
@@ -167,11 +210,13 @@ function parseProfiles(path: string, text: string): Profiles {
   };
   const profiles: Profiles = new Map();
   for (const [name, value] of Object.entries(record(record(content, ['profiles'])['profiles']))) {
-    const { url, credential } = record(value, ['url', 'credential']);
-    if (!namePattern.test(name) || typeof url !== 'string' || typeof credential !== 'string') {
+    const { url, credential, sessionUntil } = record(value, ['url', 'credential', 'sessionUntil']);
+    const isSession = typeof sessionUntil === 'number' && Number.isSafeInteger(sessionUntil);
+    const fits = typeof url === 'string' && typeof credential === 'string';
+    if (!namePattern.test(name) || !fits || !(isSession || sessionUntil === undefined)) {
       throw malformed(`profile ${name}`);
     }
-    profiles.set(name, { url, credential });
+    profiles.set(name, { url, credential, ...(isSession && { sessionUntil }) });
   }
   return profiles;
 }

@@ -15,8 +15,29 @@ const verbs = [
   'self init',
   'self backup',
   'self restore',
+  'sign-in',
+  'sign-out',
+  'whoami',
+  'join',
+  'join begin',
+  'join finish',
+  'person invite',
+  'person list',
+  'person roles',
+  'person reinvite',
+  'person leave',
+  'approval list',
+  'approval show',
+  'approval approve',
+  'approval deny',
+  'approval cancel',
+  'approval wait',
+  'signature list',
   'tenant create',
   'tenant list',
+  'tenant seal',
+  'tenant unseal',
+  'tenant seal-state',
   'study create',
   'study list',
   'system create',
@@ -26,6 +47,7 @@ const verbs = [
   'system credential revoke',
   'subject create',
   'subject list',
+  'subject erase',
   'key create',
   'key list',
   'key show',
@@ -33,6 +55,7 @@ const verbs = [
   'key suspend',
   'key resume',
   'key revoke',
+  'key destroy',
   'encrypt',
   'decrypt',
   'seal',
@@ -50,7 +73,7 @@ test('every verb has --help and --json, and none takes a credential or a subject
     assert.deepEqual([status, stderr], [0, ''], verb);
     assert.match(stdout, new RegExp(`^Usage: trialkeep ${verb}\\b`), verb);
     assert.match(stdout, /--json/, verb);
-    assert.doesNotMatch(stdout, /--(credential|secret|number)\b/, verb);
+    assert.doesNotMatch(stdout, /--(credential|secret|number|password|code|invitation)\b/, verb);
   }
 });
 
@@ -79,6 +102,11 @@ test('what is not a command line ends with status 2, a sentence and the fix', as
     [['open', 'a.txt'], /does not end with \.sealed/],
     [['decrypt', '--key', id, '--reason', '-'], /standard input/],
     [['verify', 'folder'], /--key/],
+    [['sign-in'], /--login/],
+    [['join'], /terminal/],
+    [['person', 'invite', 'Ada', '--login', 'ada', '--role', 'service'], /custodian, approver/],
+    [['approval', 'deny', id], /--reason/],
+    [['approval', 'list', '--state', 'lost'], /pending/],
   ];
   for (const [argv, sentence] of lines) {
     const { status, stdout, stderr } = await runCommand(argv);

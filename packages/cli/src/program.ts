@@ -4,6 +4,7 @@ import { CliError } from './errors.ts';
 import { Exit } from './io.ts';
 import type { Io } from './io.ts';
 import { exitStatusOf, printError } from './output.ts';
+import { exitStatusHelp, printPending } from './pending.ts';
 
 /** Adds a noun's or a verb's commands to the program. */
 type Register = (program: Command, io: Io) => void;
@@ -19,11 +20,30 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
     summary: "make, back up and restore Trialkeep's own state",
     load: () => import('./commands/self.ts'),
   },
-  tenant: { summary: 'tenants of the installation', load: () => import('./commands/tenant.ts') },
+  'sign-in': {
+    summary: 'sign in with password and one-time code',
+    load: () => import('./commands/sign-in.ts'),
+  },
+  'sign-out': { summary: 'end the session', load: () => import('./commands/sign-out.ts') },
+  whoami: { summary: 'say who is signed in, and until when', load: () => import('./commands/whoami.ts') },
+  join: { summary: 'accept an invitation', load: () => import('./commands/join.ts') },
+  person: {
+    summary: 'people: invite, change their roles, let leave',
+    load: () => import('./commands/person.ts'),
+  },
+  approval: {
+    summary: 'what waits for people: show, approve, deny',
+    load: () => import('./commands/approval.ts'),
+  },
+  signature: { summary: 'electronic signatures', load: () => import('./commands/signature.ts') },
+  tenant: { summary: 'tenants of the installation; seal them', load: () => import('./commands/tenant.ts') },
   study: { summary: 'studies of the tenant', load: () => import('./commands/study.ts') },
   system: { summary: 'connected systems and their credentials', load: () => import('./commands/system.ts') },
-  subject: { summary: 'subjects of a study, by alias', load: () => import('./commands/subject.ts') },
-  key: { summary: 'keys: create, rotate, suspend, revoke', load: () => import('./commands/key.ts') },
+  subject: {
+    summary: 'subjects of a study, by alias; erase them',
+    load: () => import('./commands/subject.ts'),
+  },
+  key: { summary: 'keys: create, rotate, suspend, revoke, destroy', load: () => import('./commands/key.ts') },
   encrypt: { summary: 'encrypt up to 64 KiB on the server', load: () => import('./commands/encrypt.ts') },
   decrypt: { summary: 'decrypt what encrypt made', load: () => import('./commands/decrypt.ts') },
   seal: { summary: 'seal files of any size on this machine', load: () => import('./commands/seal.ts') },
@@ -36,12 +56,19 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
  * Runs one command line.
  *
  * @param argv the words behind the program's name
- * @returns the exit status: 0 done, 1 failed, 2 not a command line of this program, 128 and more interrupted
+ * @returns the exit status: 0 done, 1 failed, 2 not a command line of this program, those of `pending.ts` for states with a next step,
+ * 128 and more interrupted
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
   const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined).includes('--json');
+  // The words that name the profile, for the command lines that are suggested.
+  let profileWords: readonly string[] = [];
   try {
     const program = await build(argv, io);
+    program.hook('preAction', (_program, verb) => {
+      const { profile } = verb.opts<{ profile?: string }>();
+      profileWords = profile === undefined ? [] : ['--profile', profile];
+    });
     await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
@@ -51,7 +78,10 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     if (error instanceof CommanderError && error.code === 'commander.help') return 2;
     const failure: unknown =
       error instanceof CommanderError ? usageError(error, argv) : (interruption(io) ?? error);
-    printError(io, json ? { json } : {}, failure);
+    const options = json ? ({ json } as const) : {};
+    const pendingStatus = await printPending(io, options, failure, profileWords);
+    if (pendingStatus !== undefined) return pendingStatus;
+    printError(io, options, failure);
     return exitStatusOf(failure);
   }
 }
@@ -65,6 +95,7 @@ async function build(argv: readonly string[], io: Io): Promise<Command> {
   const program = new Command('trialkeep')
     .description('Keeps the data of clinical trials: keys, encryption, ledger and backup.')
     .version(manifest.version)
+    .addHelpText('after', `\n${exitStatusHelp}`)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),

@@ -1,10 +1,11 @@
-import type { Client } from '@trialkeep/sdk/client';
+import type { Caller } from '@trialkeep/sdk/client';
 import { createClient } from '@trialkeep/sdk/client';
 import { CliError } from './errors.ts';
 import { readStdin, textOf } from './io.ts';
 import type { Io } from './io.ts';
 import type { OutputOptions } from './output.ts';
-import { findProfile, reserveProfile } from './profile.ts';
+import { findProfile, reserveProfile, storedProfile } from './profile.ts';
+import { defaultHost, defaultPort } from './server-process.ts';
 
 /** Options of every verb that asks a server. */
 export interface SessionOptions extends OutputOptions {
@@ -13,18 +14,30 @@ export interface SessionOptions extends OutputOptions {
 
 /** A client that ends its calls when the command is interrupted, and where its server is. */
 export interface Session {
-  readonly client: Client;
+  readonly client: Caller;
   readonly url: string;
 }
 
 /** @throws CliError `cli.no_credential`, `cli.profile_…`; TrialkeepError `client.…` for a URL or credential of no use */
 export async function connect(io: Io, options: SessionOptions): Promise<Session> {
   const { url, credential } = await findProfile(io.env, options.profile);
-  const client = createClient({ url, credential });
-  return {
-    url,
-    client: { call: (id, input, more) => client.call(id, input, { signal: io.signal, ...more }) },
-  };
+  return { url, client: callerOf(io, url, credential) };
+}
+
+/** @param credential of whatever kind: of a service, a session, or an invitation; none for signing in */
+export function callerOf(io: Io, url: string, credential?: string): Caller {
+  const client = createClient({ url, ...(credential !== undefined && { credential }) });
+  return { call: (id, input, more) => client.call(id, input, { signal: io.signal, ...more }) };
+}
+
+/**
+ * Where the server is for somebody who has no credential yet: the URL that is given, TRIALKEEP_URL, that of a profile, or a server on
+ * this machine.
+ */
+export async function serverUrl(io: Io, given: string | undefined, profile: string): Promise<string> {
+  const known = given ?? io.env['TRIALKEEP_URL'];
+  if (known !== undefined) return known;
+  return (await storedProfile(io.env, profile))?.url ?? `http://${defaultHost}:${defaultPort}`;
 }
 
 /** Longest reason that is read, bytes: 2,000 characters of UTF-8. */

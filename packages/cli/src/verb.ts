@@ -6,12 +6,28 @@ export function addVerb(noun: Command, usage: string, summary: string): Command 
   return noun.command(usage).description(summary).option('--json', 'print one JSON object');
 }
 
+/** How a verb that asks a server can end (`pending.ts`). */
+const pendingHelp =
+  '\nExit status: 0 done, 1 failed, 2 usage; 3 approval needed, 4 signature needed, 5 sealed, 6 in recovery, 75 try again.';
+
 /** A verb that asks a server under a profile. `summary` is the operation's own where the verb is that operation. */
 export function addServerVerb(noun: Command, usage: string, summary: string): Command {
-  return addVerb(noun, usage, summary).option(
-    '--profile <name>',
-    'profile with server and credential; otherwise TRIALKEEP_URL and TRIALKEEP_CREDENTIAL, or the one called default',
-  );
+  return addVerb(noun, usage, summary)
+    .option(
+      '--profile <name>',
+      'profile with server and credential; otherwise TRIALKEEP_URL and TRIALKEEP_CREDENTIAL, or the one called default',
+    )
+    .addHelpText('after', pendingHelp);
+}
+
+/** A verb that asks a server for somebody who has no credential there yet. */
+export function addDoorVerb(noun: Command, usage: string, summary: string): Command {
+  return addVerb(noun, usage, summary)
+    .option(
+      '--url <url>',
+      'where the server is; otherwise TRIALKEEP_URL, that of the profile, or this machine',
+    )
+    .addHelpText('after', pendingHelp);
 }
 
 export const saveProfileOption = (): Option =>
@@ -50,6 +66,15 @@ export function parseTime(text: string): number {
 /** Gathers an option that may stand there several times. */
 export function gather(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];
+}
+
+/** Gathers an option that may stand there several times, each time with one of these values. */
+export function gatherFrom<Value extends string>(values: readonly Value[]) {
+  return (text: string, earlier: readonly Value[] = []): Value[] => {
+    const value = values.find((one) => one === text);
+    if (value === undefined) throw new InvalidArgumentError(`Choose from ${values.join(', ')}.`);
+    return [...earlier, value];
+  };
 }
 
 /** A whole number between two bounds. */

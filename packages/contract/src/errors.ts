@@ -1,9 +1,23 @@
+import type { SignatureMeaning } from './operation.ts';
+
 /** What a client needs to act on an error: the HTTP status, one sentence, and the fix. */
 export interface ErrorDefinition {
   readonly status: number;
   readonly message: string;
   readonly fix: string;
+  /** Set where this is no fault but a state that a client knows how to go on from. */
+  readonly state?: PendingState;
 }
+
+/** What a client does not report as a fault: each has a next step. */
+export const pendingStates = [
+  'approval-needed',
+  'signature-needed',
+  'sealed',
+  'in-recovery',
+  'try-again',
+] as const;
+export type PendingState = (typeof pendingStates)[number];
 
 /** Every error that the API gives. Codes are stable; sentences may improve. */
 export const errors = {
@@ -41,6 +55,124 @@ export const errors = {
     status: 403,
     message: 'No role of this credential grants the operation.',
     fix: 'Use a credential with the role that grants it, or ask the custodian.',
+  },
+  'access.person_required': {
+    status: 403,
+    message: 'Only a person can ask for this, not the credential of a service.',
+    fix: 'Sign in with `trialkeep sign-in`, and ask again.',
+  },
+  'auth.failed': {
+    status: 401,
+    message: 'The sign-in name, the password or the code is wrong, or the code has been used.',
+    fix: 'Wait for the next code and try again; ask whoever manages people for a new invitation if something is lost.',
+  },
+  'auth.locked': {
+    status: 429,
+    message: 'There were too many failed attempts in a row.',
+    fix: 'Wait fifteen minutes and try again, or ask whoever manages people for a new invitation.',
+  },
+  'approval.needed': {
+    status: 202,
+    message: 'The request is kept, and runs as soon as enough other people have approved it.',
+    fix: 'Ask them to look at it with `trialkeep approval show` and to approve it; follow it the same way.',
+    state: 'approval-needed',
+  },
+  'approval.unknown': {
+    status: 404,
+    message: 'There is no such request for approval.',
+    fix: 'List the requests and use the id of one.',
+  },
+  'approval.own': {
+    status: 403,
+    message: 'Nobody decides on a request of their own.',
+    fix: 'Ask other people who may decide.',
+  },
+  'approval.foreign': {
+    status: 403,
+    message: 'Only the person who made a request can take it back.',
+    fix: 'Deny it instead, with a reason.',
+  },
+  'approval.closed': {
+    status: 409,
+    message: 'The request waits for no decision any more.',
+    fix: 'Look at its state; ask for the operation again if it is still wanted.',
+  },
+  'approval.decided': {
+    status: 409,
+    message: 'You have decided on this request already.',
+    fix: 'Leave the rest to others.',
+  },
+  'approval.changed': {
+    status: 409,
+    message: 'The hash is not the one of the request.',
+    fix: 'Look at the request again, and decide on what it says now.',
+  },
+  'approval.too_few_people': {
+    status: 409,
+    message: 'There are fewer people who could approve this than have to.',
+    fix: 'Invite more people who may decide, other than yourself.',
+  },
+  'signature.needed': {
+    status: 428,
+    message: 'This needs an electronic signature.',
+    fix: 'Repeat the request with your password and a one-time code as its signature.',
+    state: 'signature-needed',
+  },
+  'person.exists': {
+    status: 409,
+    message: 'A person with that sign-in name exists.',
+    fix: 'Use another sign-in name, or invite that person anew.',
+  },
+  'person.unknown': {
+    status: 404,
+    message: 'There is no such person.',
+    fix: 'List the people and use the id of one.',
+  },
+  'person.self': {
+    status: 403,
+    message: 'Nobody changes their own roles, or what they sign in with.',
+    fix: 'Ask somebody else who manages people.',
+  },
+  'person.left': {
+    status: 409,
+    message: 'The person has left.',
+    fix: 'Invite them under another sign-in name if they are back.',
+  },
+  'person.generic_name': {
+    status: 400,
+    message: 'The sign-in name is that of a function and not of a person.',
+    fix: 'Give each person a sign-in name of their own.',
+  },
+  'roles.conflict': {
+    status: 409,
+    message: 'The roles would let one person administer keys and use them.',
+    fix: 'Give the roles to two people.',
+  },
+  'roles.foreign': {
+    status: 400,
+    message: 'The role does not belong here: people of the instance and of tenants have different ones.',
+    fix: 'Use a role that docs/operations.md lists for this place.',
+  },
+  'enrolment.not_begun': {
+    status: 409,
+    message: 'There is no generator of one-time codes to confirm yet.',
+    fix: 'Begin the enrolment first; it shows the generator.',
+  },
+  'enrolment.code_wrong': {
+    status: 400,
+    message: 'The code is not one of the generator that was shown.',
+    fix: 'Check the clock of the device and enter the present code.',
+  },
+  'password.weak': {
+    status: 400,
+    message: 'The password is too short, or one of those that are guessed first.',
+    fix: 'Choose at least 8 characters that are not a common password or your name.',
+  },
+  'tenant.sealed': {
+    status: 423,
+    message: 'The tenant is sealed: none of its keys can be used.',
+    fix: 'Ask a custodian why; lifting the seal needs the approval of two others.',
+    state: 'sealed',
   },
   'tenant.exists': {
     status: 409,
@@ -152,6 +284,11 @@ export const errors = {
     message: 'The payload of this entry is missing although nothing records its erasure.',
     fix: 'Report it to the security officer: somebody removed it from the database.',
   },
+  'payload.erased': {
+    status: 410,
+    message: "The payload lies under a participant's key that was destroyed.",
+    fix: 'Nothing brings it back; the entry itself and its proofs remain.',
+  },
   'tile.unknown': {
     status: 404,
     message: 'The log has no such tile yet.',
@@ -161,12 +298,14 @@ export const errors = {
     status: 503,
     message: 'The server has more requests waiting than it takes.',
     fix: 'Try again after a moment; nothing was done.',
+    state: 'try-again',
   },
   'server.in_recovery': {
     status: 503,
     message:
       'The server is in recovery: its database is older than, or differs from, a checkpoint kept outside it.',
     fix: 'Restore a backup that is at least as new as the anchor says, and start again; the status page gives the reason.',
+    state: 'in-recovery',
   },
   'server.storage_full': {
     status: 507,
@@ -200,5 +339,9 @@ export interface ErrorBody {
     /** The input that is wrong, as a JSON pointer. */
     readonly field?: string;
     readonly requestId: string;
+    /** With `approval.needed`: the id of the kept request. */
+    readonly approval?: string;
+    /** With `signature.needed`: what is to be signed. */
+    readonly signature?: { readonly meaning: SignatureMeaning; readonly hash: string };
   };
 }

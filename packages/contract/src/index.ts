@@ -1,13 +1,23 @@
+export { approvalStates } from './approvals.ts';
 export * from './errors.ts';
 export { keyAlgorithms, keyStates, maxPlaintextBytes, revocationCauses } from './keys.ts';
 export type { KeyState } from './keys.ts';
 export { outcomes } from './ledger.ts';
 export { openApiDocument } from './openapi.ts';
-export { inputPlaces } from './operation.ts';
-export type { Input, Operation, Output } from './operation.ts';
+export { doors, inputPlaces, signatureMeanings } from './operation.ts';
+export type { Approval, Door, Input, Operation, Output, SignatureMeaning } from './operation.ts';
 export { operations } from './operations.ts';
 export type { OperationId, Operations } from './operations.ts';
-export { issuableRoles, permissions, roles } from './roles.ts';
+export { personStates } from './people.ts';
+export {
+  conflictOf,
+  conflictingPermissions,
+  instancePersonRoles,
+  issuableRoles,
+  permissions,
+  roles,
+  tenantPersonRoles,
+} from './roles.ts';
 export type { Permission, Role } from './roles.ts';
 export { contextFields } from './schemas.ts';
 export type { EncryptionContext } from './schemas.ts';

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { define } from './operation.ts';
-import { closed, label, uuid } from './schemas.ts';
+import { closed, label, reason, time, uuid } from './schemas.ts';
 
 const tenant = Type.Object(
   {
@@ -12,6 +12,14 @@ const tenant = Type.Object(
     name: label,
     origin: Type.String({ description: "The origin line of the tenant's ledger" }),
     verifierKey: Type.String({ description: 'The key that verifies its checkpoints, as a signed-note vkey' }),
+  },
+  closed,
+);
+
+const sealState = Type.Object(
+  {
+    state: Type.Enum(['open', 'sealed'], { description: 'sealed: no key of the tenant can be used' }),
+    changedAt: Type.Union([time, Type.Null()]),
   },
   closed,
 );
@@ -94,5 +102,52 @@ export const instanceOperations = {
     reason: 'none',
     errors: [],
     requirements: ['URS-049'],
+  }),
+  'tenants.seal-state': define({
+    id: 'tenants.seal-state',
+    summary: "Say whether the tenant's keys can be used",
+    method: 'GET',
+    path: '/v1/seal',
+    input: Type.Object({}, closed),
+    output: sealState,
+    permission: 'keys:read',
+    effect: 'read',
+    record: 'entry',
+    recorded: [],
+    reason: 'none',
+    errors: [],
+    requirements: ['URS-004'],
+  }),
+  'tenants.seal': define({
+    id: 'tenants.seal',
+    urgent: true,
+    summary: 'Stop all use of all keys of the tenant at once, until people lift the seal',
+    method: 'POST',
+    path: '/v1/seal',
+    input: Type.Object({ reason }, closed),
+    output: sealState,
+    permission: 'seal:manage',
+    effect: 'change',
+    record: 'entry',
+    recorded: ['reason'],
+    reason: 'required',
+    errors: [],
+    requirements: ['URS-004', 'URS-036'],
+  }),
+  'tenants.unseal': define({
+    id: 'tenants.unseal',
+    summary: 'Lift the seal of the tenant',
+    method: 'POST',
+    path: '/v1/seal/lift',
+    input: Type.Object({ reason }, closed),
+    output: sealState,
+    permission: 'seal:manage',
+    approval: { people: 2, withinDays: 7 },
+    effect: 'change',
+    record: 'entry',
+    recorded: ['reason'],
+    reason: 'required',
+    errors: [],
+    requirements: ['URS-010', 'URS-036'],
   }),
 } as const;

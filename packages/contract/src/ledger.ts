@@ -2,8 +2,11 @@ import { Type } from 'typebox';
 import { define } from './operation.ts';
 import { alias, closed, cursor, nextCursor, time, uuid } from './schemas.ts';
 
-/** How a request ended: it did what was asked; it was not allowed; it was allowed and could not be done. */
-export const outcomes = ['success', 'refused', 'failed'] as const;
+/**
+ * How a request ended: it did what was asked; it was not allowed; it was allowed and could not be done; it was kept until people
+ * approve it.
+ */
+export const outcomes = ['success', 'refused', 'failed', 'requested'] as const;
 
 const index = Type.Integer({
   minimum: 0,
@@ -65,7 +68,7 @@ export const ledgerOperations = {
     record: 'entry',
     recorded: ['entry'],
     reason: 'none',
-    errors: ['entry.unknown', 'payload.withheld'],
+    errors: ['entry.unknown', 'payload.withheld', 'payload.erased'],
     requirements: ['URS-032', 'URS-037'],
   }),
   'ledger.checkpoint': define({

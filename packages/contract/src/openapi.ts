@@ -15,6 +15,11 @@ const errorSchema = {
         fix: { type: 'string' },
         field: { type: 'string' },
         requestId: { type: 'string' },
+        approval: { type: 'string' },
+        signature: {
+          type: 'object',
+          properties: { meaning: { type: 'string' }, hash: { type: 'string' } },
+        },
       },
     },
   },
@@ -50,9 +55,26 @@ function responses(operation: Operation): object {
     operation.errors.filter((code) => errors[code].status === status).join(', ');
   return {
     200: { description: 'Done, and recorded.', content },
+    ...(operation.approval && { 202: { description: 'approval.needed', ...problem } }),
+    ...(operation.signature && { 428: { description: 'signature.needed', ...problem } }),
     ...Object.fromEntries(statuses.map((status) => [status, { description: described(status), ...problem }])),
     default: { description: 'Any other error.', ...problem },
   };
+}
+
+function needsCredential({ permission }: Operation): boolean {
+  return permission !== 'public' && permission !== 'sign-in';
+}
+
+function description({ permission, approval, signature, requirements }: Operation): string {
+  return [
+    `Permission: ${permission}.`,
+    approval && `Runs once ${approval.people} others have approved it within ${approval.withinDays} days.`,
+    signature && `Needs an electronic signature with the meaning ${signature.meaning}.`,
+    `Requirements: ${requirements.join(', ')}.`,
+  ]
+    .filter((sentence) => sentence !== undefined)
+    .join(' ');
 }
 
 /** The OpenAPI 3.1 document of the operations; JSON Schema 2020-12 throughout. */
@@ -63,8 +85,8 @@ export function openApiDocument(operations: Iterable<Operation>, version: string
     (paths[path] ??= {})[operation.method.toLowerCase()] = {
       operationId: operation.id,
       summary: operation.summary,
-      description: `Permission: ${operation.permission}. Requirements: ${operation.requirements.join(', ')}.`,
-      security: operation.permission === 'public' ? [] : [{ credential: [] }],
+      description: description(operation),
+      security: needsCredential(operation) ? [{ credential: [] }] : [],
       parameters: parameters(operation),
       ...requestBody(operation),
       responses: responses(operation),

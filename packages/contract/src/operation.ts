@@ -18,8 +18,18 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
   readonly output: Out;
   /** What the answer's body is; `json` unless a published format says otherwise. */
   readonly produces?: 'json' | 'text' | 'bytes';
-  /** `public` needs no credential; everything else is denied unless a role grants the permission (URS-019). */
-  readonly permission: Permission | 'public';
+  /** Everything is denied unless a role grants the permission (URS-019), but for the doors of {@link Door}. */
+  readonly permission: Permission | Door;
+  /**
+   * Dual control: the request is kept, and runs exactly once with exactly this input, when so many people, none of them the
+   * requester, have approved it in time. Only a person can request it.
+   */
+  readonly approval?: Approval;
+  /**
+   * An electronic signature (21 CFR 11.50, 11.70, 11.200) with this meaning, by the person who asks: the input has an optional
+   * member `signature` with the two components, and without it the answer says what is to be signed.
+   */
+  readonly signature?: { readonly meaning: SignatureMeaning };
   /**
    * `change` commits rows and its ledger entry in one transaction; `use` changes no rows and shares a group commit;
    * `read` is as `use`, for questions. Design section 4.
@@ -36,6 +46,24 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
   readonly errors: readonly ErrorCode[];
   /** The user requirements it serves. */
   readonly requirements: readonly string[];
+}
+
+/**
+ * Ways in beside the permissions of roles: `public` needs no credential; `sign-in` takes the person's own proofs as inputs;
+ * `enrolment` takes an invitation; `self` takes any session, for what concerns nobody but the person whose it is.
+ */
+export const doors = ['public', 'sign-in', 'enrolment', 'self'] as const;
+export type Door = (typeof doors)[number];
+
+/** The meanings that a signature can have here (21 CFR 11.50(a)(3)). */
+export const signatureMeanings = ['approval', 'rejection'] as const;
+export type SignatureMeaning = (typeof signatureMeanings)[number];
+
+export interface Approval {
+  /** How many people beside the requester, at least 1. */
+  readonly people: number;
+  /** After so many days without them the request is over. */
+  readonly withinDays: number;
 }
 
 /** What a caller hands to an operation. */

@@ -1,6 +1,8 @@
+import { approvalOperations } from './approvals.ts';
 import { instanceOperations } from './instance.ts';
 import { keyOperations } from './keys.ts';
 import { ledgerOperations } from './ledger.ts';
+import { peopleOperations } from './people.ts';
 import { systemOperations } from './systems.ts';
 
 /** Every operation of Trialkeep, by id. */
@@ -9,6 +11,8 @@ export const operations = {
   ...systemOperations,
   ...keyOperations,
   ...ledgerOperations,
+  ...peopleOperations,
+  ...approvalOperations,
 } as const;
 export type Operations = typeof operations;
 export type OperationId = keyof Operations;

@@ -53,6 +53,20 @@ export const contextFields = {
   purpose: /^[a-z0-9][a-z0-9-]{0,63}$/,
 } as const;
 
+/** What a person signs in with. In lower case, so that one name is one person. */
+export const login = Type.String({
+  pattern: '^[a-z0-9][a-z0-9._@+-]{1,99}$',
+  description: 'Sign-in name, such as a mail address, in lower case',
+});
+/** A password as it was typed. Never recorded. */
+export const password = Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\u0000]+$' });
+/** A one-time code of the person's generator (RFC 6238). Never recorded. */
+export const oneTimeCode = Type.String({ pattern: '^[0-9]{6}$', description: 'One-time code, 6 digits' });
+/** SHA-256 in hexadecimal. */
+export const sha256Hex = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256, hexadecimal' });
+/** The two components of an electronic signature (21 CFR 11.200(a)(1)). */
+export const signatureComponents = Type.Object({ password, code: oneTimeCode }, closed);
+
 /** Where the next page begins; opaque. */
 export const cursor = Type.String({ maxLength: 200, pattern: '^[A-Za-z0-9_-]+$' });
 export const nextCursor = Type.Union([cursor, Type.Null()], { description: 'null on the last page' });

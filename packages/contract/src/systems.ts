@@ -12,7 +12,18 @@ const system = Type.Object(
   { id: uuid, name: label, type: Type.Enum(systemTypes), vendor: label, createdAt: time },
   closed,
 );
-const subject = Type.Object({ alias, study: uuid, createdAt: time }, closed);
+const subject = Type.Object(
+  {
+    alias,
+    study: uuid,
+    createdAt: time,
+    state: Type.Enum(['active', 'erasing'], {
+      description:
+        'erasing: its key is gone from the shred store; older copies of that store may still hold it',
+    }),
+  },
+  closed,
+);
 const credential = Type.Object(
   {
     id: uuid,
@@ -124,6 +135,22 @@ export const systemOperations = {
     reason: 'none',
     errors: ['study.unknown'],
     requirements: ['URS-037'],
+  }),
+  'subjects.erase': define({
+    id: 'subjects.erase',
+    summary: "Destroy a participant's key: what lies under it, wherever it lies, does not open any more",
+    method: 'POST',
+    path: '/v1/studies/{study}/subjects/{alias}/erase',
+    input: Type.Object({ study: uuid, alias, reason }, closed),
+    output: subject,
+    permission: 'subjects:manage',
+    approval: { people: 2, withinDays: 7 },
+    effect: 'change',
+    record: 'entry',
+    recorded: ['reason'],
+    reason: 'required',
+    errors: ['study.unknown', 'subject.unknown'],
+    requirements: ['URS-010', 'URS-037'],
   }),
   'credentials.issue': define({
     id: 'credentials.issue',

@@ -105,6 +105,18 @@ export const cryptoErrors = {
     message: 'The text is not a service credential.',
     fix: 'Pass the credential exactly as it was shown when it was made.',
   },
+  'crypto.secret_malformed': {
+    message: 'The text is not a credential, session or invitation.',
+    fix: 'Pass the secret exactly as it was shown or sent when it was made.',
+  },
+  'crypto.password_invalid': {
+    message: 'The password is empty, too long, or holds something that is not a Unicode character.',
+    fix: 'Choose a password of at most 1,000 bytes of UTF-8 from characters that the keyboard offers.',
+  },
+  'crypto.password_hash_malformed': {
+    message: 'The text is not a password hash of the registry, or its cost is out of bounds.',
+    fix: 'Restore the database from a backup, or let the person set a new password.',
+  },
 } as const satisfies Record<string, ErrorText>;
 
 export type CryptoErrorCode = keyof typeof cryptoErrors;

@@ -1,5 +1,12 @@
 export { CryptoError, cryptoErrors, type CryptoErrorCode } from './errors.ts';
-export { generateKey, keyAlgorithms, keyPurposes, type KeyAlgorithm, type KeyPurpose } from './registry.ts';
+export {
+  generateKey,
+  keyAlgorithms,
+  keyPurposes,
+  type KeyAlgorithm,
+  type KeyPurpose,
+  type PasswordHashAlgorithm,
+} from './registry.ts';
 export { decodeContext, encodeContext, maximumContextBytes, type EncryptionContext } from './context.ts';
 export {
   compactKeyVersionId,
@@ -27,7 +34,27 @@ export {
   type KeyPlace,
 } from './wrapped-key.ts';
 export { commitmentKeyBytes, commitPayload, verifyPayload } from './commitment.ts';
-export { equalSecrets, generateCredential, hashCredential, randomId } from './secrets.ts';
+export {
+  equalSecrets,
+  generateCredential,
+  generateSecret,
+  hashCredential,
+  hashSecret,
+  randomId,
+  secretKind,
+  type SecretKind,
+} from './secrets.ts';
+export {
+  hashPassword,
+  maximumPasswordBytes,
+  needsRehash,
+  normalizePassword,
+  passwordLength,
+  verifyPassword,
+  type PasswordHashing,
+} from './password.ts';
+export { encodeBase32 } from './base32.ts';
+export { generateTotpSecret, totpStep, totpUri, verifyTotp } from './totp.ts';
 export { ed25519PublicKey, signEd25519, verifyEd25519 } from './signature.ts';
 export { parseMessageHeader, type EncryptedDataKey, type MessageHeader } from './message/header.ts';
 export { defaultFrameBytes, maximumFrameBytes, type DataKey } from './message/frame.ts';

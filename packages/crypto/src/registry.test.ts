@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withCode } from './fixture.test.ts';
 import { generateKey, keyAlgorithms, keyPurposes, type KeyAlgorithm } from './index.ts';
-import { compactSuites, messageSuites, requireSuite, wrapSuites } from './registry.ts';
+import { compactSuites, messageSuites, passwordHashes, requireSuite, wrapSuites } from './registry.ts';
 
 test('a key of each algorithm, fresh each time', () => {
   for (const algorithm of Object.keys(keyAlgorithms) as KeyAlgorithm[]) {
@@ -25,7 +25,14 @@ test('what is not in the registry does not exist [URS-045]', () => {
 });
 
 test('the registry cannot be changed, and inherits nothing', () => {
-  for (const table of [keyAlgorithms, keyPurposes, compactSuites, wrapSuites, messageSuites]) {
+  for (const table of [
+    keyAlgorithms,
+    keyPurposes,
+    passwordHashes,
+    compactSuites,
+    wrapSuites,
+    messageSuites,
+  ]) {
     assert.ok(Object.isFrozen(table));
     assert.equal(Object.getPrototypeOf(table), null);
   }

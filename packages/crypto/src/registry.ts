@@ -18,6 +18,12 @@ export const keyAlgorithms = rows({
   HMAC_SHA_256: { secretType: 2 },
   /** RFC 8032 section 5.1; signs the ledger. The secret is the seed. */
   ED25519: { secretType: 3 },
+  /**
+   * RFC 2104 with SHA-1: the one-time codes of authenticators (RFC 6238), because every authenticator app
+   * computes these, and nothing else. A MAC does not rest on SHA-1 resisting collisions (NIST SP 800-107r1
+   * section 5.3); SP 800-131Ar2 section 10 approves it with keys of 112 bits and more.
+   */
+  HMAC_SHA_1: { secretType: 4 },
 } as const);
 
 export type KeyAlgorithm = keyof typeof keyAlgorithms;
@@ -28,6 +34,7 @@ export const keyPurposes = rows({
   encrypt: { byte: 2, algorithm: 'AES_256' },
   sign: { byte: 3, algorithm: 'ED25519' },
   mac: { byte: 4, algorithm: 'HMAC_SHA_256' },
+  authenticate: { byte: 5, algorithm: 'HMAC_SHA_1' },
 } as const);
 
 export type KeyPurpose = keyof typeof keyPurposes;
@@ -50,6 +57,30 @@ export const wrapSuites = rows({ 1: { name: 'AES_256_GCM_HKDF_EXPAND_SHA512' } }
  */
 export const messageSuites = rows({ 0x0478: { name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY' } });
 
+/**
+ * Password hashes, by the name in their PHC string. `cost` has the parameters in the order of the string, each
+ * with what new hashes take and the bounds outside of which none is made or read. The lower bounds are those
+ * of the OWASP Password Storage Cheat Sheet; the upper ones bound what a stored string can make us spend.
+ */
+export const passwordHashes = rows({
+  /** RFC 9106; m in KiB, t passes, p lanes. Not approved by FIPS. */
+  argon2id: {
+    prefix: '$argon2id$v=19$',
+    cost: {
+      m: { minimum: 19_456, usual: 65_536, maximum: 262_144 },
+      t: { minimum: 2, usual: 3, maximum: 10 },
+      p: { minimum: 1, usual: 1, maximum: 4 },
+    },
+  },
+  /** PBKDF2 with HMAC-SHA-512, i iterations: NIST SP 800-132, the approved alternative. */
+  'pbkdf2-sha512': {
+    prefix: '$pbkdf2-sha512$',
+    cost: { i: { minimum: 210_000, usual: 300_000, maximum: 2_000_000 } },
+  },
+} as const);
+
+export type PasswordHashAlgorithm = keyof typeof passwordHashes;
+
 /** Throws `crypto.suite_unknown`, naming the suite, unless `suite` is a row of `suites`. */
 export function requireSuite(suites: Readonly<Record<number, unknown>>, suite: number, digits: number): void {
   if (suites[suite] === undefined) {
@@ -67,6 +98,7 @@ export function generateKey(algorithm: KeyAlgorithm): KeyObject {
     case 'AES_256':
       return generateKeySync('aes', { length: 256 });
     case 'HMAC_SHA_256':
+    case 'HMAC_SHA_1':
       return generateKeySync('hmac', { length: 256 });
     case 'ED25519':
       return generateKeyPairSync('ed25519').privateKey;

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256, withCode } from './fixture.test.ts';
-import { equalSecrets, generateCredential, hashCredential, randomId } from './index.ts';
+import {
+  equalSecrets,
+  generateCredential,
+  generateSecret,
+  hashCredential,
+  hashSecret,
+  randomId,
+  secretKind,
+  type SecretKind,
+} from './index.ts';
+
+const prefixes: Record<SecretKind, string> = { credential: 'tkc_', session: 'tks_', invitation: 'tki_' };
+const kinds = Object.keys(prefixes) as SecretKind[];
 
 test('a known credential hash', () => {
   const credential = `tkc_${Buffer.from(Array.from({ length: 32 }, (_, i) => i)).toString('base64url')}`;
@@ -39,6 +51,42 @@ test('what is no credential is refused', () => {
   ]) {
     assert.throws(() => hashCredential(text), withCode('crypto.credential_malformed'));
   }
+});
+
+test('each kind of secret has its prefix and its own hash', () => {
+  const random = Buffer.from(Array.from({ length: 32 }, (_, i) => 255 - i)).toString('base64url');
+  for (const kind of kinds) {
+    const secret = `${prefixes[kind]}${random}`;
+    assert.equal(secretKind(secret), kind);
+    assert.equal(hashSecret(secret).toString('hex'), sha256(Buffer.from(`trialkeep/${kind}/v1\0${secret}`)));
+    const fresh = Array.from({ length: 100 }, () => generateSecret(kind));
+    assert.equal(new Set(fresh).size, 100);
+    assert.ok(fresh.every((each) => each.length === 47 && secretKind(each) === kind));
+  }
+});
+
+test('a secret of another kind is no credential', () => {
+  for (const kind of kinds.filter((each) => each !== 'credential')) {
+    assert.throws(() => hashCredential(generateSecret(kind)), withCode('crypto.credential_malformed'));
+  }
+});
+
+test('what is no secret has no kind and no hash', () => {
+  for (const prefix of [...Object.values(prefixes), '', 'tkx_', 'TKS_', 'tks-']) {
+    const zeros = 'A'.repeat(43);
+    for (const random of [
+      '',
+      zeros.slice(1),
+      `${zeros}A`,
+      `${zeros}\n`,
+      `${'A'.repeat(42)}B`,
+      `${zeros.slice(1)}=`,
+    ]) {
+      assert.equal(secretKind(prefix + random), undefined);
+      assert.throws(() => hashSecret(prefix + random), withCode('crypto.secret_malformed'));
+    }
+  }
+  assert.equal(secretKind(`tkx_${'A'.repeat(43)}`), undefined);
 });
 
 test('equality of secrets', () => {

@@ -157,6 +157,7 @@ test('a wrapped key moved to any other place never unwraps [URS-049]', () => {
     { purpose: 'wrap' },
     { purpose: 'mac' },
     { purpose: 'sign' },
+    { purpose: 'authenticate' },
     { keyId: place.versionId, versionId: place.keyId },
   ];
   for (const change of elsewhere) {

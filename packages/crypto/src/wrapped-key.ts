@@ -22,6 +22,7 @@ const kindBytes = {
   epoch: 7,
   payload: 8,
   backup: 9,
+  authenticator: 10,
 } as const;
 
 /** Where a key belongs. A wrapped key opens only at the place it was wrapped for. */

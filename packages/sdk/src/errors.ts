@@ -1,4 +1,5 @@
-import type { ErrorCode } from '@trialkeep/contract';
+import { errors } from '@trialkeep/contract';
+import type { ErrorBody, ErrorCode, ErrorDefinition, PendingState } from '@trialkeep/contract';
 
 /** What the reader of an error sees: one sentence, and what to do about it. */
 export interface ErrorText {
@@ -39,6 +40,10 @@ export const sdkErrors = {
   'client.unknown_error': {
     message: 'The server gave an error that this client does not know.',
     fix: 'See the server log under the request id, and bring client and server to the same version.',
+  },
+  'client.document_altered': {
+    message: 'The document of the request is not the one whose hash people are asked to approve.',
+    fix: 'Decide nothing, and report it to the security officer: the document was altered on its way to you, or where it is kept.',
   },
   'seal.source_missing': {
     message: 'The source file does not exist.',
@@ -123,6 +128,18 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
+/** What an answer of the server says beside its sentences. */
+export interface AnswerDetails {
+  readonly field?: string;
+  readonly requestId?: string;
+  readonly status?: number;
+  readonly retryAfterMs?: number;
+  readonly approval?: string;
+  readonly signature?: NonNullable<ErrorBody['error']['signature']>;
+}
+
+const definitions: Readonly<Record<ErrorCode, ErrorDefinition>> = errors;
+
 /**
  * The one error of the SDK: refusals of the server, with the server's sentences, and failures of the client's own side.
  * `code` is stable and closed, so that callers can branch on it.
@@ -138,11 +155,19 @@ export class TrialkeepError extends Error {
   readonly requestId: string | undefined;
   /** The HTTP status, where there was an answer. */
   readonly status: number | undefined;
+  /** Set where this is no fault but a state with a next step; see `pendingOf`. */
+  readonly state: PendingState | undefined;
+  /** When the server wants to be asked again, ms from its answer. */
+  readonly retryAfterMs: number | undefined;
+  /** With `approval.needed`: the id of the request that is kept. */
+  readonly approval: string | undefined;
+  /** With `signature.needed`: what is to be signed. */
+  readonly signature: AnswerDetails['signature'];
 
   constructor(
     code: ErrorCode | SdkErrorCode,
     text: ErrorText,
-    more: { field?: string; requestId?: string; status?: number; cause?: unknown } = {},
+    more: AnswerDetails & { readonly cause?: unknown } = {},
   ) {
     super(text.message, more.cause === undefined ? undefined : { cause: more.cause });
     this.code = code;
@@ -150,6 +175,10 @@ export class TrialkeepError extends Error {
     this.field = more.field;
     this.requestId = more.requestId;
     this.status = more.status;
+    this.state = Object.hasOwn(errors, code) ? definitions[code as ErrorCode].state : undefined;
+    this.retryAfterMs = more.retryAfterMs;
+    this.approval = more.approval;
+    this.signature = more.signature;
   }
 }
 

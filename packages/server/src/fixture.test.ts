@@ -5,18 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import type { Input, OperationId, Operations, Output } from '@trialkeep/contract';
-import { Authenticator } from './access/index.ts';
+import { Passwords } from './access/index.ts';
 import { wire } from './app.ts';
-import { UnauthenticatedCounter } from './audit/index.ts';
-import { Gate } from './gate.ts';
 import { createInstance, openInstance } from './instance/index.ts';
 import type { OpenInstance } from './instance/index.ts';
 import { OperationError } from './platform/errors.ts';
-import { FactsCache } from './platform/facts.ts';
 import type { Implementations } from './platform/implementation.ts';
-import { SpaceReserve } from './platform/reserve.ts';
 
 /** An entry as the ledger holds it. */
 export type Entry = Record<string, string | number | undefined>;
@@ -38,6 +35,8 @@ export interface TestServer {
   ): Promise<Output<Operations[Id]>>;
   /** Every entry of a tenant's log, in order. */
   entries(tenant: string): Promise<Entry[]>;
+  /** Does by itself what is due now. */
+  runJobs(): Promise<void>;
 }
 
 /** Puts other behaviour in an operation's place. */
@@ -71,18 +70,11 @@ async function openServer(
   const note = (details: object, message: string): void =>
     void notes.push(`${message} ${JSON.stringify(details)}`);
   const instance = await openInstance(data, { clock, notes: { warn: note } });
-  const facts = new FactsCache(instance.database);
-  const implementations = hook(wire(instance, facts).implementations);
-  const gate = new Gate({
-    ...instance,
-    authenticator: new Authenticator({ ...instance, facts, logOf: (id) => instance.ledger.log(id) }),
-    facts,
-    unauthenticated: new UnauthenticatedCounter(clock),
-    implementations,
-    clock,
-    notes: { info: () => undefined, warn: note, error: note },
-    reserve: new SpaceReserve(join(instance.directory.state, 'reserve'), clock),
-  });
+  const notesOf = { info: () => undefined, warn: note, error: note };
+  // As cheap as the registry allows: tests check passwords by the dozen.
+  const passwords = new Passwords({ cost: { m: 19_456, t: 2 } });
+  const rooms = wire(instance, { clock, notes: notesOf, hook, passwords });
+  const { gate, implementations } = rooms;
   const server: TestServer = {
     instance,
     clock,
@@ -98,12 +90,24 @@ async function openServer(
         requestId: 'request',
       }),
     entries: (tenant) => readEntries(instance, tenant),
+    runJobs: async () => {
+      await rooms.jobs.start(rooms.handlers);
+      while ((await dueJobs(instance, clock.now())) > 0) await setTimeout(5);
+      await rooms.jobs.stop();
+    },
   };
   const close = async (): Promise<void> => {
     await instance.close();
     rmSync(folder, { recursive: true, force: true });
   };
   return { server, close };
+}
+
+async function dueJobs({ database }: OpenInstance, now: number): Promise<number> {
+  const rows = await database.read((snapshot) =>
+    snapshot.selectFrom('job').select('name').where('due_at', '<=', now).execute(),
+  );
+  return rows.length;
 }
 
 async function readEntries({ database, ledger }: OpenInstance, tenant: string): Promise<Entry[]> {

@@ -36,7 +36,7 @@ interface RevokeOptions extends ReasonOptions {
 }
 
 export function register(program: Command, io: Io): void {
-  const key = program.command('key').description('keys: create, rotate, suspend, revoke');
+  const key = program.command('key').description('keys: create, rotate, suspend, revoke, destroy');
   registerInventory(key, io);
   registerChanges(key, io);
 }
@@ -136,6 +136,15 @@ function registerChanges(key: Command, io: Io): void {
         changed,
         () => `Key ${changed.id} is revoked: its state is ${changed.state} now.`,
       );
+    });
+
+  addServerVerb(key, 'destroy <key>', operations['keys.destroy'].summary)
+    .addOption(reasonOption(true))
+    .action(async (id: string, options: ReasonOptions) => {
+      const { client } = await connect(io, options);
+      const reason = await readReason(io, options.reason);
+      const changed = await client.call('keys.destroy', { key: id, reason });
+      await print(io, options, changed, () => `Key ${changed.id} is ${changed.state} now.`);
     });
 }
 

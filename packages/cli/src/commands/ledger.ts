@@ -4,8 +4,10 @@ import { exportLedger } from '@trialkeep/sdk/verify';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { readInput, writeResult } from '../input.ts';
+import { Exit } from '../io.ts';
 import type { Io } from '../io.ts';
-import { print } from '../output.ts';
+import { print, printable } from '../output.ts';
+import { signatureLines } from '../signature-lines.ts';
 import { startProgress } from '../progress.ts';
 import { connect } from '../session.ts';
 import type { SessionOptions } from '../session.ts';
@@ -34,7 +36,7 @@ export function register(program: Command, io: Io): void {
     .addOption(new Option('--outcome <outcome>', 'only those that ended so').choices(outcomes))
     .option('--study <id>', 'only about this study')
     .option('--system <id>', 'only about this system')
-    .option('--actor <id>', 'only by this credential')
+    .option('--actor <id>', 'only by this credential or person')
     .option('--from <time>', 'from this time on', parseTime)
     .option('--to <time>', 'up to this time', parseTime)
     .option('--limit <number>', 'at most so many entries', parseInteger(1, Number.MAX_SAFE_INTEGER))
@@ -44,17 +46,23 @@ export function register(program: Command, io: Io): void {
       await printEntries(io, client, options);
     });
 
+  registerExport(ledger, io);
   registerEvidence(ledger, io);
 }
 
-function registerEvidence(ledger: Command, io: Io): void {
+function registerExport(ledger: Command, io: Io): void {
   addServerVerb(
     ledger,
     'export <folder>',
-    'copy the whole ledger into a folder (C2SP tlog-tiles), and verify the copy',
+    'copy the whole ledger into a folder (C2SP tlog-tiles), with its signatures, and verify the copy',
   )
     .option('--key <vkey>', "the log's verifier key, from a trusted place; otherwise the server is asked")
     .option('--checkpoint <file>', 'a checkpoint that was kept earlier')
+    .addHelpText(
+      'after',
+      '\nThe records of electronic signatures go into signatures.jsonl there, where the credential may read them. Status 1 where\n' +
+        'they do not verify; the copy is then whole, and its signatures are not.',
+    )
     .action(async (folder: string, options: ExportCommandOptions) => {
       const { client } = await connect(io, options);
       const { key, checkpoint } = options;
@@ -71,16 +79,33 @@ function registerEvidence(ledger: Command, io: Io): void {
       });
       const exported = await exporting.finally(() => progress.stop());
       const { origin, size, files, bytes, verifierKey, verdict, freshness } = exported;
-      const result = { folder, origin, entries: size, files, bytes, verifierKey, verdict, freshness };
+      const { signatures } = exported;
+      const result = {
+        folder,
+        origin,
+        entries: size,
+        files,
+        bytes,
+        verifierKey,
+        verdict,
+        freshness,
+        signatures,
+      };
       await print(io, options, result, () =>
-        [
-          `${size} entries of ${origin} lie in ${folder}, and fit their checkpoint.`,
-          'Anyone can verify them without the server:',
-          `trialkeep verify '${folder}' --key '${verifierKey}'`,
-        ].join('\n'),
+        printable(
+          [
+            `${size} entries of ${origin} lie in ${folder}, and fit their checkpoint.`,
+            ...signatureLines(signatures),
+            'Anyone can verify them without the server:',
+            `trialkeep verify '${folder}' --key '${verifierKey}'`,
+          ].join('\n'),
+        ),
       );
+      if (verdict === 'failed') throw new Exit(1);
     });
+}
 
+function registerEvidence(ledger: Command, io: Io): void {
   addServerVerb(
     ledger,
     'checkpoint',

@@ -6,14 +6,19 @@ import { ask } from '../input.ts';
 import { readStdin, textOf } from '../io.ts';
 import type { Io } from '../io.ts';
 import { isoTime, print, table } from '../output.ts';
-import { connect } from '../session.ts';
+import { printPartial } from '../pending.ts';
+import { connect, readReason } from '../session.ts';
 import type { SessionOptions } from '../session.ts';
-import { addServerVerb } from '../verb.ts';
+import { addServerVerb, reasonOption } from '../verb.ts';
 
 type Subject = Output<Operations['subjects.create']>;
 
 interface StudyOptions extends SessionOptions {
   readonly study: string;
+}
+
+interface EraseOptions extends StudyOptions {
+  readonly reason: string;
 }
 
 /** Longest list of numbers that is read, bytes. */
@@ -25,8 +30,22 @@ const { pattern, maxLength } = operations['subjects.create'].input.properties.nu
 const numberPattern = new RegExp(pattern, 'u');
 
 export function register(program: Command, io: Io): void {
-  const subject = program.command('subject').description('subjects of a study, by alias');
+  const subject = program.command('subject').description('subjects of a study, by alias; erase them');
+  registerCreate(subject, io);
+  registerList(subject, io);
 
+  addServerVerb(subject, 'erase <alias>', operations['subjects.erase'].summary)
+    .requiredOption('--study <id>', 'the study that they take part in')
+    .addOption(reasonOption(true))
+    .action(async (alias: string, options: EraseOptions) => {
+      const { client } = await connect(io, options);
+      const reason = await readReason(io, options.reason);
+      const erased = await client.call('subjects.erase', { study: options.study, alias, reason });
+      await print(io, options, erased, () => `Subject ${erased.alias} is ${erased.state}.`);
+    });
+}
+
+function registerCreate(subject: Command, io: Io): void {
   addServerVerb(subject, 'create', operations['subjects.create'].summary)
     .requiredOption('--study <id>', 'the study that they take part in')
     .addHelpText(
@@ -47,17 +66,18 @@ export function register(program: Command, io: Io): void {
         failure = error as Error;
       }
       // The aliases of those that were made are printed even if a later one failed: nobody could match them otherwise.
-      if (failure === undefined || subjects.length > 0) {
-        await print(io, options, { subjects }, () =>
-          table(
-            ['line', 'alias'],
-            subjects.map(({ alias }, index) => [index + 1, alias]),
-          ),
+      const text = () =>
+        table(
+          ['line', 'alias'],
+          subjects.map(({ alias }, index) => [index + 1, alias]),
         );
-      }
-      if (failure !== undefined) throw failure;
+      if (failure === undefined) return print(io, options, { subjects }, text);
+      if (subjects.length === 0) throw failure;
+      return printPartial(io, options, { subjects }, text, failure);
     });
+}
 
+function registerList(subject: Command, io: Io): void {
   addServerVerb(subject, 'list', operations['subjects.list'].summary)
     .requiredOption('--study <id>', 'the study that they take part in')
     .action(async (options: StudyOptions) => {
@@ -71,8 +91,8 @@ export function register(program: Command, io: Io): void {
       }
       await print(io, options, { subjects }, () =>
         table(
-          ['alias', 'registered'],
-          subjects.map(({ alias, createdAt }) => [alias, isoTime(createdAt)]),
+          ['alias', 'state', 'registered'],
+          subjects.map(({ alias, state, createdAt }) => [alias, state, isoTime(createdAt)]),
         ),
       );
     });

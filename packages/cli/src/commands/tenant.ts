@@ -1,17 +1,25 @@
 import { operations } from '@trialkeep/sdk/client';
+import type { Operations, Output } from '@trialkeep/sdk/client';
 import type { Command } from 'commander';
 import type { Io } from '../io.ts';
-import { list, print, table } from '../output.ts';
-import { connect, makeWithSecret, secretLine } from '../session.ts';
+import { isoTime, list, print, table } from '../output.ts';
+import { connect, makeWithSecret, readReason, secretLine } from '../session.ts';
 import type { SessionOptions } from '../session.ts';
-import { addServerVerb, saveProfileOption } from '../verb.ts';
+import { addServerVerb, reasonOption, saveProfileOption } from '../verb.ts';
 
 interface CreateOptions extends SessionOptions {
   readonly saveProfile?: string;
 }
 
+interface SealOptions extends SessionOptions {
+  readonly reason: string;
+}
+
+type SealState = Output<Operations['tenants.seal-state']>;
+
 export function register(program: Command, io: Io): void {
-  const tenant = program.command('tenant').description('tenants of the installation');
+  const tenant = program.command('tenant').description('tenants of the installation; seal them');
+  registerSeal(tenant, io);
 
   addServerVerb(tenant, 'create <name>', operations['tenants.create'].summary)
     .addOption(saveProfileOption())
@@ -48,6 +56,34 @@ export function register(program: Command, io: Io): void {
       );
     },
   );
+}
+
+function registerSeal(tenant: Command, io: Io): void {
+  for (const verb of ['seal', 'unseal'] as const) {
+    addServerVerb(tenant, verb, operations[`tenants.${verb}`].summary)
+      .addOption(reasonOption(true))
+      .action(async (options: SealOptions) => {
+        const { client } = await connect(io, options);
+        const reason = await readReason(io, options.reason);
+        const answer = await client.call(`tenants.${verb}`, { reason });
+        await print(io, options, answer, () => sealLine(answer));
+      });
+  }
+
+  addServerVerb(tenant, 'seal-state', operations['tenants.seal-state'].summary).action(
+    async (options: SessionOptions) => {
+      const { client } = await connect(io, options);
+      const answer = await client.call('tenants.seal-state', {});
+      await print(io, options, answer, () => sealLine(answer));
+    },
+  );
+}
+
+function sealLine({ state, changedAt }: SealState): string {
+  const since = changedAt === null ? '' : ` since ${isoTime(changedAt)}`;
+  return state === 'sealed'
+    ? `The tenant is sealed${since}: none of its keys can be used.`
+    : `The tenant is open${since}.`;
 }
 
 function detailsOf(tenant: { id: string; account: string; origin: string; verifierKey: string }) {

@@ -1,11 +1,12 @@
 import { findingTexts, maxNoteBytes } from '@trialkeep/ledger';
 import { verifyFolder } from '@trialkeep/sdk/verify';
-import type { VerifyResult } from '@trialkeep/sdk/verify';
+import type { VerifyFolderResult } from '@trialkeep/sdk/verify';
 import type { Command } from 'commander';
 import { readInput } from '../input.ts';
 import { Exit } from '../io.ts';
 import type { Io } from '../io.ts';
 import { print, printable } from '../output.ts';
+import { signatureLines } from '../signature-lines.ts';
 import type { OutputOptions } from '../output.ts';
 import { startProgress } from '../progress.ts';
 import { addVerb } from '../verb.ts';
@@ -26,7 +27,10 @@ export function register(program: Command, io: Io): void {
       '--checkpoint <file>',
       'a checkpoint that was kept earlier, out of reach of whoever could alter the folder',
     )
-    .addHelpText('after', '\nExit status 0 only where the ledger is verified or consistent.')
+    .addHelpText(
+      'after',
+      '\nExit status 0 only where the ledger is verified or consistent and no electronic signature is false or missing.',
+    )
     .action(async (folder: string, options: VerifyCommandOptions) => {
       const { key: verifierKey, checkpoint } = options;
       const kept = checkpoint === undefined ? undefined : await readInput(io, checkpoint, maxNoteBytes);
@@ -57,11 +61,15 @@ function report({
   entriesChecked,
   findings,
   findingsOmitted,
-}: VerifyResult): string {
+  signatures,
+}: VerifyFolderResult): string {
+  const isLogWhole = entriesChecked === size && !findings.some(({ severity }) => severity === 'failure');
   const verdicts = {
     verified: 'verified: a continuation of the kept checkpoint',
     consistent: 'consistent; freshness and single history unproven',
-    failed: 'failed: this is not the ledger that was signed',
+    failed: isLogWhole
+      ? 'failed: the ledger is whole, and its electronic signatures are not'
+      : 'failed: this is not the ledger that was signed',
   };
   const lines: string[] = [verdicts[verdict]];
   if (origin !== undefined && root !== undefined) {
@@ -75,5 +83,6 @@ function report({
   }
   if (findingsOmitted > 0) lines.push(`and ${findingsOmitted} more findings.`);
   for (const fix of fixes) lines.push(`fix: ${fix}`);
+  lines.push(...signatureLines(signatures));
   return printable(lines.join('\n'));
 }

@@ -1,64 +1,10 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { errors } from '@trialkeep/contract';
 import { sdkErrors, TrialkeepError } from '../errors.ts';
 import { createClient } from './client.ts';
-
-// What answers here is a small HTTP server of this test, not Trialkeep's: it stands for whatever may answer at a URL.
-
-const credential = 'tkc_canary-QmFzZTY0VGhhdElzTm90QVNlY3JldEF0QWxs';
-const key = '0b9d5b5e-5d1c-4c56-9ed0-6f6f6f6f6f6f';
-
-interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly authorization: string | undefined;
-  readonly body: string;
-}
-
-async function serving(
-  answer: (response: ServerResponse, seen: Seen, count: number) => void,
-  work: (url: string, seen: Seen[]) => Promise<void>,
-): Promise<void> {
-  const seen: Seen[] = [];
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      const { method = '', url = '' } = request;
-      const { authorization } = request.headers;
-      seen.push({ method, url, authorization, body: Buffer.concat(chunks).toString() });
-      answer(response, seen.at(-1) as Seen, seen.length);
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  try {
-    await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-}
-
-const json = (response: ServerResponse, status: number, body: unknown) => {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-};
-
-async function rejection(promise: Promise<unknown>): Promise<TrialkeepError> {
-  const error: unknown = await promise.then(
-    () => assert.fail('it succeeded'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof TrialkeepError, String(error));
-  const everything = `${error.message} ${error.fix} ${error.stack} ${JSON.stringify(error)} ${String(error.cause)}`;
-  assert.ok(!everything.includes(credential), 'the credential is in the error');
-  return error;
-}
+import { credential, json, key, rejection, serving } from './fixture.test.ts';
 
 test('inputs travel in path, query and body as the contract says', async () => {
   await serving(
@@ -69,6 +15,7 @@ test('inputs travel in path, query and body as the contract says', async () => {
       await client.call('keys.list', {});
       await client.call('keys.revoke', { key, cause: 'breach', reason: 'a reason' });
       await client.call('instance.status', {});
+      await client.call('sessions.create', { login: 'ada', password: 'a password', code: '123456' });
       assert.deepEqual(
         seen.map(({ method, url: target, body }) => [method, target, body]),
         [
@@ -76,10 +23,12 @@ test('inputs travel in path, query and body as the contract says', async () => {
           ['GET', '/prefix/v1/keys', ''],
           ['POST', `/prefix/v1/keys/${key}/revoke`, '{"cause":"breach","reason":"a reason"}'],
           ['GET', '/prefix/v1/status', ''],
+          ['POST', '/prefix/v1/sessions', '{"login":"ada","password":"a password","code":"123456"}'],
         ],
       );
       assert.equal(seen[0]?.authorization, `Bearer ${credential}`);
       assert.equal(seen[3]?.authorization, undefined, 'a public operation does not need the credential');
+      assert.equal(seen[4]?.authorization, undefined, 'signing in does not need a credential');
     },
   );
 });
@@ -254,6 +203,21 @@ test('a credential crosses no network in clear, and no URL carries a secret', ()
   for (const secret of ['tkc_a b', 'tkc_a\r\nx: y', 'tkc_ä'])
     assert.equal(codeOf('http://127.0.0.1', secret), 'client.bad_credential');
   assert.equal(createClient({ url: 'http://keys.example.org' }) !== undefined, true, 'nothing to protect');
+});
+
+test('a password crosses no network in clear', async () => {
+  const sent: unknown[] = [];
+  const client = createClient({
+    url: 'http://keys.example.org',
+    fetch: async (target) => {
+      sent.push(target);
+      return Response.json({});
+    },
+  });
+  const signIn = client.call('sessions.create', { login: 'ada', password: 'a password', code: '123456' });
+  assert.equal((await rejection(signIn)).code, 'client.insecure_url');
+  await client.call('instance.status', {});
+  assert.deepEqual(sent, ['http://keys.example.org/v1/status']);
 });
 
 test('every code has one sentence and a fix', () => {

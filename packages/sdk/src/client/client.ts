@@ -2,13 +2,19 @@ import { operations } from '@trialkeep/contract';
 import type { Input, Operation, OperationId, Operations, Output } from '@trialkeep/contract';
 import { sdkError, TrialkeepError } from '../errors.ts';
 import { badAnswer, readAnswer } from './answer.ts';
+import { pendingOf } from './pending.ts';
+import type { Pending } from './pending.ts';
+import { pause } from './pause.ts';
 import { layOut } from './request.ts';
 import type { HttpRequest } from './request.ts';
 
 export interface ClientOptions {
   /** Where the server listens, such as `https://keys.example.org`; a path is kept as a prefix. */
   readonly url: string;
-  /** The credential's secret; left out for operations that need none. Sent over https, or to this machine, and nowhere else. */
+  /**
+   * The secret of a credential, session or invitation; left out for operations that need none. Sent over https, or to this
+   * machine, and nowhere else.
+   */
   readonly credential?: string;
   /** What sends requests; the platform's `fetch` by default. */
   readonly fetch?: typeof fetch;
@@ -21,7 +27,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface Client {
+/** What performs operations: a `Client`, or what stands before one. */
+export interface Caller {
   /**
    * Performs an operation of the contract.
    *
@@ -35,6 +42,22 @@ export interface Client {
   ): Promise<Output<Operations[Id]>>;
 }
 
+/** How an operation ended that can end in a state with a next step. */
+export type Attempt<Out> = { readonly state: 'done'; readonly output: Out } | Pending;
+
+export interface Client extends Caller {
+  /**
+   * Performs an operation as `call` does, and gives a state with a next step as a value.
+   *
+   * @throws TrialkeepError as `call`, for everything that is a fault
+   */
+  attempt<Id extends OperationId>(
+    id: Id,
+    input: Input<Operations[Id]>,
+    options?: CallOptions,
+  ): Promise<Attempt<Output<Operations[Id]>>>;
+}
+
 const maxRetries = 4;
 const firstRetryDelayMs = 125;
 
@@ -44,14 +67,14 @@ const firstRetryDelayMs = 125;
  * @throws TrialkeepError `client.bad_url`, `client.insecure_url`, `client.bad_credential`
  */
 export function createClient(options: ClientOptions): Client {
-  const base = checkedBase(options);
+  const { base, isPrivate } = checkedBase(options);
   const send = options.fetch ?? fetch;
   const timeoutMs = options.timeoutMs ?? 30_000;
 
-  const attempt = async (operation: Operation, request: HttpRequest, signal: AbortSignal | undefined) => {
+  const exchange = async (operation: Operation, request: HttpRequest, signal: AbortSignal | undefined) => {
     const headers: Record<string, string> = {};
     if (request.body !== undefined) headers['content-type'] = 'application/json';
-    if (options.credential !== undefined && operation.permission !== 'public') {
+    if (options.credential !== undefined && needsCredential(operation)) {
       headers['authorization'] = `Bearer ${options.credential}`;
     }
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -81,34 +104,49 @@ export function createClient(options: ClientOptions): Client {
   const call = async (id: OperationId, input: object, { signal }: CallOptions = {}): Promise<unknown> => {
     const operation: Operation = operations[id];
     const request = layOut(operation, input as Readonly<Record<string, unknown>>);
+    // Its inputs are the proofs themselves.
+    if (operation.permission === 'sign-in' && !isPrivate) throw sdkError('client.insecure_url');
     for (let retries = 0; ; retries++) {
       signal?.throwIfAborted();
       try {
-        return await attempt(operation, request, signal);
+        return await exchange(operation, request, signal);
       } catch (error) {
         const busy = error instanceof TrialkeepError && error.code === 'server.busy';
         if (!busy || operation.effect === 'change' || retries === maxRetries) throw error;
         // Full jitter, so that clients refused together do not come back together.
-        await pause(randomFraction() * firstRetryDelayMs * 2 ** retries);
+        await pause(randomFraction() * firstRetryDelayMs * 2 ** retries, signal);
       }
     }
   };
-  return { call: call as Client['call'] };
+  const attempt = async (id: OperationId, input: object, more?: CallOptions): Promise<Attempt<unknown>> => {
+    try {
+      return { state: 'done', output: await call(id, input, more) };
+    } catch (error) {
+      const pending = pendingOf(error);
+      if (pending === undefined) throw error;
+      return pending;
+    }
+  };
+  return { call: call as Client['call'], attempt: attempt as Client['attempt'] };
 }
 
-function checkedBase({ url, credential }: ClientOptions): string {
+function needsCredential({ permission }: Operation): boolean {
+  return permission !== 'public' && permission !== 'sign-in';
+}
+
+/** The server's URL to put paths behind, and whether what is sent there can be read by nobody on the way. */
+function checkedBase({ url, credential }: ClientOptions): { base: string; isPrivate: boolean } {
   const parsed = URL.parse(url);
   // The URL may hold a password where it should not, so it is not repeated in the error.
   if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw sdkError('client.bad_url');
   if (parsed.username + parsed.password + parsed.search + parsed.hash !== '')
     throw sdkError('client.bad_url');
+  const isPrivate = parsed.protocol === 'https:' || isLoopback(parsed.hostname);
   if (credential !== undefined) {
     if (!/^[\x21-\x7e]{1,1000}$/.test(credential)) throw sdkError('client.bad_credential');
-    if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname)) {
-      throw sdkError('client.insecure_url', { detail: parsed.origin });
-    }
+    if (!isPrivate) throw sdkError('client.insecure_url', { detail: parsed.origin });
   }
-  return parsed.origin + parsed.pathname.replace(/\/+$/, '');
+  return { base: parsed.origin + parsed.pathname.replace(/\/+$/, ''), isPrivate };
 }
 
 /** Whether a host, as the URL standard serialises it, is this machine. */
@@ -127,8 +165,4 @@ function networkReason(error: unknown): string {
 function randomFraction(): number {
   const [value = 0] = crypto.getRandomValues(new Uint32Array(1));
   return value / 2 ** 32;
-}
-
-function pause(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
 }

@@ -1,14 +1,22 @@
+export { awaitApproval, checkedDocument } from './approval.ts';
+export type { Approval, AwaitOptions, RequestDocument, SettledApproval, SettledState } from './approval.ts';
 export { createClient } from './client.ts';
-export type { CallOptions, Client, ClientOptions } from './client.ts';
+export type { Attempt, Caller, CallOptions, Client, ClientOptions } from './client.ts';
+export { pendingOf } from './pending.ts';
+export type { Pending } from './pending.ts';
 export { sdkErrors, SealError, TrialkeepError } from '../errors.ts';
 export type { FileErrorCode, SdkErrorCode } from '../errors.ts';
 export {
+  approvalStates,
+  instancePersonRoles,
   issuableRoles,
   keyAlgorithms,
   maxPlaintextBytes,
   operations,
   outcomes,
+  pendingStates,
   revocationCauses,
   systemTypes,
+  tenantPersonRoles,
 } from '@trialkeep/contract';
-export type { Input, OperationId, Operations, Output } from '@trialkeep/contract';
+export type { Input, OperationId, Operations, Output, PendingState } from '@trialkeep/contract';

@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { dataKeyBytes } from '@trialkeep/crypto';
 import type { EncryptedDataKey, EncryptionContext, MessageHeader } from '@trialkeep/crypto';
-import type { CallOptions, Client } from '../client/index.ts';
+import type { Caller, CallOptions } from '../client/index.ts';
 import { sdkError, TrialkeepError } from '../errors.ts';
 
 /** The provider id under which an AWS Encryption SDK expects a data key of AWS KMS; Trialkeep speaks for its keys as KMS does. */
@@ -20,7 +20,7 @@ export interface NewDataKey {
 
 /** @throws TrialkeepError of `keys.generate-data-key` */
 export async function generateDataKey(
-  client: Client,
+  client: Caller,
   key: string,
   context: EncryptionContext,
   calling: CallOptions,
@@ -54,7 +54,7 @@ export interface ReleaseOptions extends CallOptions {
  * @throws TrialkeepError of `keys.decrypt-data-key`
  */
 export async function releaseDataKey(
-  client: Client,
+  client: Caller,
   header: MessageHeader,
   { keys: allowed, reason, signal }: ReleaseOptions,
 ): Promise<{ dataKey: KeyObject; key: string } | undefined> {

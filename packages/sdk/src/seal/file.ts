@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EncryptionContext } from '@trialkeep/crypto';
-import type { Client } from '../client/index.ts';
+import type { Caller } from '../client/index.ts';
 import { createTargetFile } from '../files.ts';
 import type { TargetFile, TargetOptions } from '../files.ts';
 import { meaningOf, openingFailures, sealingFailures } from './failure.ts';
@@ -51,7 +51,7 @@ export interface OpenedFile {
  * @throws SealError `seal.source_…`, `seal.target_…`, `seal.no_space`, `seal.context_invalid`; TrialkeepError of
  * `keys.generate-data-key`
  */
-export async function sealFile(client: Client, options: SealFileOptions): Promise<SealedFile> {
+export async function sealFile(client: Caller, options: SealFileOptions): Promise<SealedFile> {
   const digest = options.digest === true ? createHash('sha256') : undefined;
   return transfer(options, sealingFailures, async (source, target) => {
     const plaintext =
@@ -70,7 +70,7 @@ export async function sealFile(client: Client, options: SealFileOptions): Promis
  * @throws SealError `seal.source_…`, `seal.target_…`, `seal.no_space`, `seal.not_sealed`, `seal.damaged`, `seal.no_key`,
  * `seal.context_mismatch`; TrialkeepError of `keys.decrypt-data-key`
  */
-export async function openFile(client: Client, options: OpenFileOptions): Promise<OpenedFile> {
+export async function openFile(client: Caller, options: OpenFileOptions): Promise<OpenedFile> {
   const digest = options.digest === true ? createHash('sha256') : undefined;
   return transfer(options, openingFailures, async (source, target) => {
     const { chunks, opened } = startOpening(client, source.chunks(), options);

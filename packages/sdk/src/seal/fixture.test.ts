@@ -13,14 +13,14 @@ import {
   sealDataKey,
 } from '@trialkeep/crypto';
 import type { EncryptionContext } from '@trialkeep/crypto';
-import type { Client } from '../client/index.ts';
+import type { Caller } from '../client/index.ts';
 import { TrialkeepError } from '../errors.ts';
 
 /**
- * What these tests put in place of the network and the server: a `Client` that wraps data keys with the real crypto package
+ * What these tests put in place of the network and the server: a `Caller` that wraps data keys with the real crypto package
  * under keys in memory.
  */
-export class StandInKeys implements Client {
+export class StandInKeys implements Caller {
   readonly calls: { id: string; input: Readonly<Record<string, unknown>> }[] = [];
   /** Answers every call with this error where it is set. */
   refusal: ErrorCode | undefined;
@@ -60,7 +60,7 @@ export class StandInKeys implements Client {
     } catch (error) {
       throw error instanceof CryptoError ? refusalOf('ciphertext.invalid') : error;
     }
-  }) as unknown as Client['call'];
+  }) as unknown as Caller['call'];
 }
 
 function refusalOf(code: ErrorCode): TrialkeepError {

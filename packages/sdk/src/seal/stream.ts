@@ -1,6 +1,6 @@
 import { openMessage, sealMessage } from '@trialkeep/crypto';
 import type { EncryptionContext, MessageHeader } from '@trialkeep/crypto';
-import type { CallOptions, Client } from '../client/index.ts';
+import type { Caller, CallOptions } from '../client/index.ts';
 import { generateDataKey, releaseDataKey } from './data-key.ts';
 import { meaningOf, openingFailures, sealingFailures } from './failure.ts';
 
@@ -33,7 +33,7 @@ export interface OpenStreamOptions extends CallOptions {
  * @throws SealError `seal.context_invalid`; TrialkeepError of `keys.generate-data-key`; the source's errors
  */
 export async function* sealStream(
-  client: Client,
+  client: Caller,
   source: ByteSource,
   options: SealStreamOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
@@ -53,7 +53,7 @@ export async function* sealStream(
  * `keys.decrypt-data-key`; the source's errors
  */
 export async function* openStream(
-  client: Client,
+  client: Caller,
   source: ByteSource,
   options: OpenStreamOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
@@ -72,7 +72,7 @@ export interface Sealing {
 }
 
 export async function startSealing(
-  client: Client,
+  client: Caller,
   source: ByteSource,
   { key, context = {}, frameBytes, signal }: SealStreamOptions,
 ): Promise<Sealing> {
@@ -89,7 +89,7 @@ export interface Opening {
   readonly opened: { key?: string; context?: EncryptionContext };
 }
 
-export function startOpening(client: Client, source: ByteSource, options: OpenStreamOptions): Opening {
+export function startOpening(client: Caller, source: ByteSource, options: OpenStreamOptions): Opening {
   const { context: requiredContext, ...release } = options;
   const opened: Opening['opened'] = {};
   const dataKeyFor = async (header: MessageHeader) => {

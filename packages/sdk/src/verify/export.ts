@@ -10,12 +10,14 @@ import {
   tilePath,
   tilesOfSize,
 } from '@trialkeep/ledger';
-import type { VerifyResult } from '@trialkeep/ledger';
-import type { Client } from '../client/index.ts';
+import type { Caller, CallOptions } from '../client/index.ts';
 import { SealError } from '../errors.ts';
 import { syncFolder, systemCode } from '../files.ts';
+import { ExportedSignatures } from './export-signatures.ts';
+import { signaturesPath } from './folder.ts';
 import { verifierOf } from './primitives.ts';
-import { verifyFolder } from './verify-folder.ts';
+import { resultOf, verifyParts } from './verify-folder.ts';
+import type { VerifyFolderResult } from './verify-folder.ts';
 
 export interface ExportOptions {
   /** The log's key as a vkey line, from a trusted place; without it the server is asked, and then vouches for itself. */
@@ -28,7 +30,7 @@ export interface ExportOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ExportResult extends VerifyResult {
+export interface ExportResult extends VerifyFolderResult {
   readonly verifierKey: string;
   /** How many files the export has, the checkpoint included, and their bytes in all. */
   readonly files: number;
@@ -39,15 +41,16 @@ export interface ExportResult extends VerifyResult {
 const concurrentFetches = 8;
 
 /**
- * Copies a whole ledger into a folder in the layout of C2SP tlog-tiles, and verifies the copy. The checkpoint is written behind
- * the tiles: a folder without it is an export that was not finished. Files are readable by their owner only, since aliases
- * are personal data.
+ * Copies a whole ledger into a folder in the layout of C2SP tlog-tiles, with the records of its electronic signatures beside it, and
+ * verifies the copy. The checkpoint is written behind all else: a folder without it is an export that was not finished. Files are
+ * readable by their owner only, since aliases and signers' names are personal data. Without the permission to read signatures the
+ * export goes on, and `signatures.exported` is false; signatures that do not verify make the verdict `failed`.
  *
  * @throws SealError `export.folder_not_empty`, `export.folder_unwritable`, `export.not_verified` (then the folder stays as it
  * is, to be examined); TrialkeepError of the calls; LedgerError `ledger.key_malformed`
  */
 export async function exportLedger(
-  client: Client,
+  client: Caller,
   folder: string,
   options: ExportOptions = {},
 ): Promise<ExportResult> {
@@ -58,31 +61,58 @@ export async function exportLedger(
   const checkpoint = Buffer.from(await client.call('ledger.checkpoint', {}, calling));
   const size = await signedSize(folder, checkpoint, verifierKey);
 
-  const written = { files: 1, bytes: checkpoint.length, entries: 0 };
-  const files = filesOf(size);
-  const fetchNext = async (): Promise<void> => {
-    for (const { path, entries } of files) {
-      const content = await client.call('ledger.tile', { path: path.replace(/^tile\//, '') }, calling);
-      await writeNew(folder, path, content);
-      written.files += 1;
-      written.bytes += content.length;
-      onProgress?.('fetch', (written.entries += entries), size);
-    }
+  const written = { files: 0, bytes: 0 };
+  const write: Write = async (path, content) => {
+    await writeNew(folder, path, content);
+    written.files += 1;
+    written.bytes += content.length;
   };
-  // The workers share one generator; the first failure ends it for all of them.
-  const outcomes = await Promise.allSettled(Array.from({ length: concurrentFetches }, fetchNext));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  await writeNew(folder, checkpointPath, checkpoint);
+  const signatures = new ExportedSignatures();
+  await fetchLog(client, size, write, {
+    calling,
+    onBundle: (bundle, width) => signatures.addBundle(bundle, width),
+    onProgress: (done) => onProgress?.('fetch', done, size),
+  });
+  // Behind the log, so that the record of every entry under the checkpoint is there.
+  const lines = await signatures.fetch(client, calling);
+  if (lines !== undefined) await write(signaturesPath, Buffer.from(lines));
+  await write(checkpointPath, checkpoint);
   await syncFolder(folder);
 
-  const result = await verifyFolder({
+  const { log, signatures: checked } = await verifyParts({
     folder,
     verifierKey,
     ...(keptCheckpoint !== undefined && { keptCheckpoint }),
     onProgress: (done, total) => onProgress?.('verify', done, total),
   });
-  if (result.verdict === 'failed') throw notVerified(folder, result.findings[0]?.sentence ?? '');
-  return { ...result, verifierKey, files: written.files, bytes: written.bytes };
+  if (log.verdict === 'failed') throw notVerified(folder, log.findings[0]?.sentence ?? '');
+  return { ...resultOf(log, checked), verifierKey, ...written };
+}
+
+type Write = (path: string, content: Uint8Array) => Promise<void>;
+
+interface FetchOptions {
+  readonly calling: CallOptions;
+  onBundle(bundle: Uint8Array, width: number): void;
+  onProgress(entriesDone: number): void;
+}
+
+/** Fetches the tiles and bundles of a log of that size, several at a time. */
+async function fetchLog(client: Caller, size: number, write: Write, options: FetchOptions): Promise<void> {
+  const { calling, onBundle, onProgress } = options;
+  const files = filesOf(size);
+  let done = 0;
+  const fetchNext = async (): Promise<void> => {
+    for (const { path, entries } of files) {
+      const content = await client.call('ledger.tile', { path: path.replace(/^tile\//, '') }, calling);
+      await write(path, content);
+      if (entries > 0) onBundle(content, entries);
+      onProgress((done += entries));
+    }
+  };
+  // The workers share one generator; the first failure ends it for all of them.
+  const outcomes = await Promise.allSettled(Array.from({ length: concurrentFetches }, fetchNext));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** The files of a log beside its checkpoint, and how many entries each holds. */

@@ -6,6 +6,9 @@ import { maxEntryBytes } from '@trialkeep/ledger';
 import type { LogSource } from '@trialkeep/ledger';
 import { systemCode } from '../files.ts';
 
+/** Where an export keeps the signature records of the log (docs/formats/signature.md). */
+export const signaturesPath = 'signatures.jsonl';
+
 /** Longest file of a log, bytes: a bundle of 256 entries of the greatest length, each behind its two bytes of length. */
 const maxFileBytes = 256 * (maxEntryBytes + 2);
 
@@ -14,10 +17,31 @@ const maxFileBytes = 256 * (maxEntryBytes + 2);
  * of each no more than a log's file can hold (an over-long one shows as malformed).
  */
 export function folderSource(folder: string): LogSource {
-  return { read: (path) => readRegularFile(join(folder, path)), paths: () => listFiles(folder, '') };
+  return { read: (path) => readRegularFile(join(folder, path)), paths: () => listLogFiles(folder) };
+}
+
+/** Everything in the folder but what an export writes beside the log. */
+async function* listLogFiles(folder: string): AsyncGenerator<string> {
+  for await (const path of listFiles(folder, '')) if (path !== signaturesPath) yield path;
 }
 
 async function readRegularFile(path: string): Promise<Uint8Array | undefined> {
+  const file = await openRegularFile(path);
+  if (file === undefined) return undefined;
+  try {
+    const bytes = new Uint8Array(Math.min((await file.stat()).size, maxFileBytes + 1));
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = (await file.read(bytes, length, bytes.length - length)).bytesRead;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The file for reading, to be closed by the caller; undefined where nothing, a link, a folder or a device has that name. */
+export async function openRegularFile(path: string): Promise<FileHandle | undefined> {
   let file: FileHandle;
   try {
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
@@ -26,17 +50,12 @@ async function readRegularFile(path: string): Promise<Uint8Array | undefined> {
     if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(systemCode(error))) return undefined;
     throw error;
   }
+  let isFile = false;
   try {
-    const status = await file.stat();
-    if (!status.isFile()) return undefined;
-    const bytes = new Uint8Array(Math.min(status.size, maxFileBytes + 1));
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-      read = (await file.read(bytes, length, bytes.length - length)).bytesRead;
-    }
-    return bytes.subarray(0, length);
+    isFile = (await file.stat()).isFile();
+    return isFile ? file : undefined;
   } finally {
-    await file.close();
+    if (!isFile) await file.close();
   }
 }
 

@@ -9,6 +9,9 @@ const ed25519Type = 0x01;
 
 export const sha256: Sha256 = (data) => hash('sha256', data, 'buffer');
 
+/** SHA-256 of a text in UTF-8, in hexadecimal. */
+export const sha256Hex = (text: string): string => hash('sha256', text, 'hex');
+
 /**
  * The verifier of signed notes that a vkey line (C2SP signed-note) stands for.
  *

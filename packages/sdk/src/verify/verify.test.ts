@@ -1,88 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { errors } from '@trialkeep/contract';
-import { ed25519PublicKey, generateKey, signEd25519 } from '@trialkeep/crypto';
-import {
-  bundlePath,
-  encodeBundle,
-  formatCheckpoint,
-  formatVerifierKey,
-  leafHash,
-  LedgerError,
-  parseVerifierKey,
-  signNote,
-  tilePath,
-  Tree,
-} from '@trialkeep/ledger';
-import type { Client } from '../client/index.ts';
+import { bundlePath, formatVerifierKey, LedgerError } from '@trialkeep/ledger';
 import { SealError, TrialkeepError } from '../errors.ts';
 import { exportLedger } from './export.ts';
+import { inFolder, StandInLog } from './fixture.test.ts';
 import { sha256, verifierOf } from './primitives.ts';
 import { verifyFolder } from './verify-folder.ts';
-
-// The network and the server are replaced by a log in memory; ledger, signatures and files are real.
-
-const origin = 'example.org/ledger/test';
-
-class StandInLog implements Client {
-  readonly verifierKey: string;
-  readonly #key = generateKey('ED25519');
-  readonly #files = new Map<string, Uint8Array>();
-  readonly #size: number;
-  readonly #root: Uint8Array;
-
-  constructor(size: number) {
-    this.#size = size;
-    this.verifierKey = formatVerifierKey(sha256, origin, 1, ed25519PublicKey(this.#key));
-    const entries = Array.from({ length: size }, (_, index) => Buffer.from(`{"entry":${index}}`));
-    const { tree, tiles } = Tree.empty(sha256).append(entries.map((entry) => leafHash(sha256, entry)));
-    this.#root = tree.root();
-    for (const { address, hashes } of tiles) {
-      this.#files.set(tilePath(address), hashes);
-    }
-    for (let first = 0; first < size; first += 256) {
-      const some = entries.slice(first, first + 256);
-      this.#files.set(bundlePath(first / 256, some.length), encodeBundle(some));
-    }
-  }
-
-  async checkpoint(): Promise<Uint8Array> {
-    const { name, keyId } = parseVerifierKey(sha256, this.verifierKey);
-    const signer = { name, keyId, sign: (text: Uint8Array) => signEd25519(this.#key, text) };
-    return signNote(formatCheckpoint({ origin, size: this.#size, root: this.#root }), [signer]);
-  }
-
-  alter(path: string, at: number): void {
-    const bytes = Buffer.from(this.#files.get(path) ?? assert.fail(path));
-    bytes[at] = (bytes[at] ?? 0) ^ 1;
-    this.#files.set(path, bytes);
-  }
-
-  drop(path: string): void {
-    assert.ok(this.#files.delete(path));
-  }
-
-  call = (async (id: string, input: { path: string }) => {
-    if (id === 'ledger.verifier-key') return `${this.verifierKey}\n`;
-    if (id === 'ledger.checkpoint') return Buffer.from(await this.checkpoint()).toString();
-    const file = this.#files.get(`tile/${input.path}`);
-    if (file === undefined) throw new TrialkeepError('tile.unknown', errors['tile.unknown']);
-    return file;
-  }) as unknown as Client['call'];
-}
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'trialkeep-verify-'));
-  try {
-    await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
 
 function withCode(code: string): (error: unknown) => boolean {
   return (error) => error instanceof TrialkeepError && error.code === code;
@@ -212,6 +138,6 @@ test('a folder that is not there, and a key that is none, are errors with a fix'
     withCode('verify.folder_unreadable'),
   );
   assert.throws(() => verifierOf(`${verifierKey}x`), LedgerError);
-  const mlDsa = formatVerifierKey(sha256, origin, 6, new Uint8Array(1312));
+  const mlDsa = formatVerifierKey(sha256, StandInLog.origin, 6, new Uint8Array(1312));
   assert.throws(() => verifierOf(mlDsa), withCode('verify.key_unsupported'));
 });

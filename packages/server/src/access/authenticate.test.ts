@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { generateCredential } from '@trialkeep/crypto';
 import { makeTenant, shareServer } from '../fixture.test.ts';
 import { FactsCache } from '../platform/facts.ts';
-import { Authenticator, grants } from './authenticate.ts';
+import { Authenticator, grants } from './index.ts';
 
 const shared = shareServer();
 
@@ -14,7 +14,8 @@ async function arrange() {
   const authenticator = new Authenticator({
     ...instance,
     facts: new FactsCache(instance.database),
-    logOf: (id) => instance.ledger.log(id),
+    clock: server.clock,
+    logOf: async (id) => instance.ledger.log(id),
   });
   return { server, made: await makeTenant(server), authenticator };
 }
@@ -24,8 +25,8 @@ test('only a whole credential that was issued here says who asks [URS-019]', asy
   const { service, tenant } = made;
   const known = await authenticator.authenticate(`Bearer ${service}`, server.clock.time);
   assert.deepEqual(
-    [known?.caller.role, known?.caller.log.tenant, known?.refusal],
-    ['service', tenant, undefined],
+    [known?.caller.roles, known?.caller.log.tenant, known?.refusal],
+    [['service'], tenant, undefined],
   );
   assert.ok(await authenticator.authenticate(`bearer ${service}`, server.clock.time));
   const headers = [
@@ -71,7 +72,8 @@ test('a credential that has ended or was revoked is known, and may do nothing [U
   const fresh = new Authenticator({
     ...server.instance,
     facts: new FactsCache(server.instance.database),
-    logOf: (id) => server.instance.ledger.log(id),
+    clock: server.clock,
+    logOf: async (id) => server.instance.ledger.log(id),
   });
   assert.equal(await refusalAt(expiresAt - 1, fresh), 'auth.revoked');
 });

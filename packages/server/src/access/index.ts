@@ -1,4 +1,10 @@
-export { Authenticator, grants } from './authenticate.ts';
+export { Authenticator } from './authenticate.ts';
 export type { Authenticated } from './authenticate.ts';
-export { createCredential, credentialImplementations } from './operations.ts';
-export { listCredentials } from './store.ts';
+export { createCredential } from './credentials.ts';
+export { listCredentials } from './credential-store.ts';
+export { grantingRole, grants } from './grants.ts';
+export { credentialImplementations, peopleImplementations } from './operations.ts';
+export { Passwords } from './passwords.ts';
+export { findPerson, listPersons, peopleWho } from './people-store.ts';
+export type { PersonRow } from './people-store.ts';
+export { listSessions } from './session-store.ts';

@@ -1,145 +1,48 @@
-import type { KeyObject } from 'node:crypto';
-import { generateCredential, hashCredential } from '@trialkeep/crypto';
-import type { OperationId, Operations, Output, Role } from '@trialkeep/contract';
+import type { OperationId } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
-import { keysKnown, systemExists } from '../keys/index.ts';
-import type { Tx } from '../platform/database.ts';
-import { OperationError } from '../platform/errors.ts';
-import { newId } from '../platform/ids.ts';
-import { tenantOf } from '../platform/implementation.ts';
-import type { Apply, Context, Implementations } from '../platform/implementation.ts';
-import * as store from './store.ts';
-import type { NamedCredential } from './store.ts';
+import type { Implementations } from '../platform/implementation.ts';
+import * as credentials from './credentials.ts';
+import * as enrolment from './enrolment.ts';
+import type { Passwords } from './passwords.ts';
+import * as people from './people.ts';
+import { listPersons } from './people-store.ts';
+import * as sessions from './sessions.ts';
 
 export type CredentialOperationId = Extract<OperationId, `credentials.${string}`>;
-type CredentialView = Output<Operations['credentials.revoke']>;
+export type PeopleOperationId = Extract<OperationId, `${'people' | 'enrolment' | 'sessions'}.${string}`>;
 
 /** Binds the credential operations of the contract to their behaviour. */
 export function credentialImplementations(hierarchy: Hierarchy): Implementations<CredentialOperationId> {
   return {
-    'credentials.issue': (context) => issue(hierarchy, context),
-    'credentials.list': (context) => list(hierarchy, context),
-    'credentials.revoke': (context) => revoke(hierarchy, context),
+    'credentials.issue': (context) => credentials.issue(hierarchy, context),
+    'credentials.list': (context) => credentials.list(hierarchy, context),
+    'credentials.revoke': (context) => credentials.revoke(hierarchy, context),
   };
 }
 
-/** Makes a credential inside a transaction; only its hash is stored. */
-export async function createCredential(
-  tx: Tx,
-  rowKey: KeyObject,
-  made: { log: number; name: string; role: Role; secret: string; time: number },
-): Promise<string> {
-  const id = newId();
-  await store.insertCredential(tx, rowKey, {
-    id,
-    log: made.log,
-    name: made.name,
-    role: made.role,
-    system: null,
-    secret_hash: hashCredential(made.secret),
-    state: 'active',
-    created_at: made.time,
-    expires_at: null,
-  });
-  return id;
-}
-
-async function issue(
-  hierarchy: Hierarchy,
-  context: Context<'credentials.issue'>,
-): Promise<Apply<'credentials.issue'>> {
-  const { input, caller, record, now } = context;
-  const keys = input.keys ?? [];
-  if (input.system !== undefined) record.system = input.system;
-  await checkScope(context, keys);
-  if (input.role === 'data-recovery' && input.expiresAt === undefined) {
-    throw new OperationError('credential.expiry_required', { field: '/expiresAt' });
-  }
-  if (input.expiresAt !== undefined && input.expiresAt <= now) {
-    throw new OperationError('date.past', { field: '/expiresAt' });
-  }
-  const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const secret = generateCredential();
-  const id = newId();
-  return async (tx, time) => {
-    record.credential = id;
-    record.state = 'active';
-    const row = {
-      id,
-      log: caller.log.id,
-      name: input.name,
-      role: input.role,
-      system: input.system ?? null,
-      secret_hash: hashCredential(secret),
-      state: 'active' as const,
-      created_at: time,
-      expires_at: input.expiresAt ?? null,
-    };
-    await store.insertCredential(tx, rowKey, row, keys);
-    return { credential: view(row, new Set(keys)), secret };
-  };
-}
-
-/** A service acts for one system, with keys of that system; the other roles are tied to neither. */
-async function checkScope(
-  { input, caller, facts }: Context<'credentials.issue'>,
-  keys: readonly string[],
-): Promise<void> {
-  const tenant = tenantOf(caller);
-  const { role, system } = input;
-  if (role !== 'service') {
-    if (system !== undefined || keys.length > 0)
-      throw new OperationError('credential.scope', { field: '/keys' });
-    return;
-  }
-  if (system === undefined) throw new OperationError('credential.scope', { field: '/system' });
-  const exists = await facts.get(`system ${system}`, (snapshot) => systemExists(snapshot, tenant, system));
-  if (!exists) throw new OperationError('system.unknown', { field: '/system' });
-  if (keys.length === 0) throw new OperationError('credential.scope', { field: '/keys' });
-  const known = await facts.get(`systems of ${keys.join()}`, (snapshot) => keysKnown(snapshot, tenant, keys));
-  for (const [i, key] of keys.entries()) {
-    const owner = known.get(key);
-    if (owner === undefined) throw new OperationError('key.unknown', { field: `/keys/${i}` });
-    if (owner !== system) throw new OperationError('key.foreign_system', { field: `/keys/${i}` });
-  }
-}
-
-async function list(hierarchy: Hierarchy, { caller, facts }: Context<'credentials.list'>) {
-  const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const found = await facts.read((snapshot) => store.listCredentials(snapshot, rowKey, caller.log.id));
-  return { credentials: found.map(({ row, keys }) => view(row, keys)) };
-}
-
-async function revoke(
-  hierarchy: Hierarchy,
-  { input, caller, record, payload }: Context<'credentials.revoke'>,
-): Promise<Apply<'credentials.revoke'>> {
-  const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  record.credential = input.credential;
-  return async (tx) => {
-    const found = await store.findCredential(tx, rowKey, caller.log.id, input.credential);
-    if (found === undefined) throw new OperationError('credential.unknown', { field: '/credential' });
-    if (found.row.role === 'custodian' && found.row.state === 'active') {
-      const others = await store.countActive(tx, caller.log.id, 'custodian');
-      if (others <= 1) throw new OperationError('credential.last_custodian', { field: '/credential' });
-    }
-    payload['old'] = { state: found.row.state };
-    record.state = 'revoked';
-    if (found.row.system !== null) record.system = found.row.system;
-    await store.revokeCredential(tx, rowKey, found.row);
-    return view({ ...found.row, state: 'revoked' }, found.keys);
-  };
-}
-
-function view(row: Omit<NamedCredential['row'], 'seal'>, keys: ReadonlySet<string>): CredentialView {
+/** Binds what people do about themselves and each other to its behaviour. */
+export function peopleImplementations({
+  hierarchy,
+  passwords,
+}: {
+  readonly hierarchy: Hierarchy;
+  /** Those of the process's authenticator. */
+  readonly passwords: Passwords;
+}): Implementations<PeopleOperationId> {
   return {
-    id: row.id,
-    name: row.name,
-    role: row.role,
-    system: row.system,
-    keys: [...keys],
-    state: row.state,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
+    'people.invite': (context) => people.invite(hierarchy, context),
+    'people.list': async ({ caller, facts }) => {
+      const rowKey = await hierarchy.rowKey(caller.log.tenant);
+      const rows = await facts.read((snapshot) => listPersons(snapshot, rowKey, caller.log.id));
+      return { people: rows.map(people.personView) };
+    },
+    'people.set-roles': (context) => people.setRoles(hierarchy, context),
+    'people.reinvite': (context) => people.reinvite(hierarchy, context),
+    'people.leave': (context) => people.leave(hierarchy, context),
+    'enrolment.begin': (context) => enrolment.begin(hierarchy, context),
+    'enrolment.finish': (context) => enrolment.finish(hierarchy, passwords, context),
+    'sessions.create': (context) => sessions.create(hierarchy, context),
+    'sessions.current': (context) => sessions.current(hierarchy, context),
+    'sessions.end': (context) => sessions.end(hierarchy, context),
   };
 }

@@ -35,3 +35,36 @@ export class AnchorFolder {
     writeFileDurably(join(this.#folder, `${name}.checkpoint`), note);
   }
 }
+
+/** The newest checkpoint of one log in this node's anchor. */
+export class LogAnchor {
+  readonly #folder: AnchorFolder;
+  readonly #origin: string;
+  readonly #before: () => Promise<void>;
+  #size = 0;
+
+  /** @param before runs before a newer checkpoint is kept */
+  constructor(folder: AnchorFolder, origin: string, before: () => Promise<void> = async () => undefined) {
+    this.#folder = folder;
+    this.#origin = origin;
+    this.#before = before;
+  }
+
+  /** Entries under the checkpoint that is kept; 0 where none is. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes note of a checkpoint that the folder has already. */
+  found(size: number): void {
+    this.#size = Math.max(this.#size, size);
+  }
+
+  /** Durable when it returns; an older checkpoint than the one that is kept changes nothing. */
+  async keep(size: number, note: Uint8Array): Promise<void> {
+    if (size <= this.#size) return;
+    await this.#before();
+    this.#folder.write(this.#origin, note);
+    this.#size = size;
+  }
+}

@@ -4,8 +4,9 @@ import { DatabaseError } from '../platform/database-error.ts';
 import type { Database, Tx } from '../platform/database.ts';
 import { OperationError, StartupError } from '../platform/errors.ts';
 import type { Validity } from '../platform/implementation.ts';
-import { entryBytes } from './entry.ts';
+import { entryBytes, entryText } from './entry.ts';
 import type { SealedDraft } from './entry.ts';
+import type { RollbackWatch } from './rollback.ts';
 import * as store from './store.ts';
 
 /** The durable outcome of an append. `denied` is set where the time of the flush lies outside what was authorised. */
@@ -26,40 +27,45 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Entries in one transaction and one flush at most. */
+/** The callers that wait for one log, and the flush that is under way for it. */
+interface Lane {
+  readonly waiting: Waiting[];
+  flushing: Promise<void> | undefined;
+}
+
+/** Entries, and bytes of payloads, in one flush at most. */
 const maxBatch = 512;
+const maxBatchBytes = 1024 * 1024;
 /** Callers that may wait for a flush; one more is told to try again. */
 const maxWaiting = 4096;
 
-/** What the database could not do, in the words of the API. The outcome of the statement itself is unknown: discard. */
+/** What the database could not do, in the words of the API. Where the outcome of the statement is unknown: discard. */
 export function storageError(error: unknown): unknown {
   // A seal that does not fit was found while answering, not while starting.
   if (error instanceof StartupError && error.code === 'database.altered') {
     return new OperationError('server.data_altered', { cause: error });
   }
   if (!(error instanceof DatabaseError)) return error;
-  return new OperationError(error.kind === 'full' ? 'server.storage_full' : 'server.storage_failed', {
-    cause: error,
-  });
+  if (error.kind === 'busy') return new OperationError('server.busy', { cause: error });
+  const code = error.kind === 'full' ? 'server.storage_full' : 'server.storage_failed';
+  return new OperationError(code, { cause: error });
 }
 
 /**
- * Writes entries durably. Entries of key use share group commits: while one flush is under way the next group gathers, so
- * that the wait for the disk is shared. Changes of state take the same lane with a transaction of their own.
+ * Writes entries durably. Entries of key use share group commits: while one flush of a log is under way its next group gathers,
+ * so that the wait for the disk is shared. Changes of state have a transaction of their own.
  */
 export class Appender {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #waiting = new Map<number, Waiting[]>();
+  readonly #watch: RollbackWatch;
+  readonly #lanes = new Map<number, Lane>();
   #waitingCount = 0;
-  #flushing: Promise<void> | undefined;
-  /** Told after every commit, so that the tree can follow. */
-  readonly #onAppended: (log: number) => void;
 
-  constructor(database: Database, clock: Clock, onAppended: (log: number) => void) {
+  constructor(database: Database, clock: Clock, watch: RollbackWatch) {
     this.#database = database;
     this.#clock = clock;
-    this.#onAppended = onAppended;
+    this.#watch = watch;
   }
 
   /** Appends one entry; returns once it is durable. */
@@ -71,12 +77,11 @@ export class Appender {
   ): Promise<Appended | typeof stale> {
     if (this.#waitingCount >= maxWaiting) return Promise.reject(new OperationError('server.busy'));
     return new Promise((resolve, reject) => {
-      const queue = this.#waiting.get(log);
-      const waiting = { draft, epoch, validity, resolve, reject };
-      if (queue === undefined) this.#waiting.set(log, [waiting]);
-      else queue.push(waiting);
+      const lane = this.#lanes.get(log) ?? { waiting: [], flushing: undefined };
+      this.#lanes.set(log, lane);
+      lane.waiting.push({ draft, epoch, validity, resolve, reject });
       this.#waitingCount++;
-      this.#flushing ??= this.#flush();
+      lane.flushing ??= this.#flush(log, lane);
     });
   }
 
@@ -89,70 +94,93 @@ export class Appender {
     epoch: number,
     work: (tx: Tx, time: number) => Promise<{ result: T; draft: SealedDraft }>,
   ): Promise<T | typeof stale> {
-    const result = await this.#database.write(async (tx) => {
-      const taken = await store.advance(tx, { log, epoch, count: 1, now: this.#clock.now(), change: true });
-      if (taken === undefined) return stale;
-      const done = await work(tx, taken.time);
-      const bytes = entryBytes(done.draft, taken.time, undefined);
-      await store.insertEntries(tx, log, taken.first, [{ bytes, ciphertext: done.draft.ciphertext }]);
-      return done.result;
+    const known = this.#watch.known(log);
+    const done = await this.#database.write(async (tx) => {
+      const taken = await this.#advance(tx, { log, epoch, count: 1, change: true }, known);
+      if (taken === undefined) return undefined;
+      const { result, draft } = await work(tx, taken.time);
+      const bytes = entryBytes(draft, taken.time, undefined);
+      await store.insertEntries(tx, log, taken.first, [{ bytes, ciphertext: draft.ciphertext }]);
+      return { result, size: taken.first + 1 };
     });
-    if (result !== stale) this.#onAppended(log);
-    return result;
+    if (done === undefined) return stale;
+    this.#watch.saw(log, done.size);
+    this.#watch.assertSound();
+    return done.result;
   }
 
   /** Returns once nothing waits. */
   async idle(): Promise<void> {
-    while (this.#flushing !== undefined) await this.#flushing;
+    for (const { flushing } of this.#lanes.values()) await flushing;
+    if (this.#waitingCount > 0) await this.idle();
   }
 
-  async #flush(): Promise<void> {
+  async #flush(log: number, lane: Lane): Promise<void> {
     try {
       // Lets the callers of this turn of the event loop join the group.
       await new Promise(setImmediate);
-      while (this.#waiting.size > 0) {
-        for (const log of [...this.#waiting.keys()]) await this.#flushLog(log);
-      }
+      while (lane.waiting.length > 0) await this.#flushBatch(log, takeBatch(lane.waiting));
     } finally {
-      this.#flushing = undefined;
+      lane.flushing = undefined;
+      this.#lanes.delete(log);
     }
   }
 
-  async #flushLog(log: number): Promise<void> {
-    const queue = this.#waiting.get(log) ?? [];
-    const epoch = queue[0]?.epoch;
-    const batch: Waiting[] = [];
-    while (batch.length < maxBatch && queue[0] !== undefined && queue[0].epoch === epoch) {
-      batch.push(queue.shift() as Waiting);
-    }
-    if (queue.length === 0) this.#waiting.delete(log);
-    this.#waitingCount -= batch.length;
-    if (epoch === undefined) return;
+  async #flushBatch(log: number, batch: readonly [Waiting, ...Waiting[]]): Promise<void> {
     try {
-      const outcomes = await this.#database.write((tx) => this.#appendBatch(tx, log, epoch, batch));
-      if (outcomes === undefined) batch.forEach(({ resolve }) => resolve(stale));
-      else batch.forEach(({ resolve }, i) => resolve(outcomes[i] as Appended));
+      const outcomes = await this.#appendBatch(log, batch);
+      this.#watch.assertSound();
+      batch.forEach(({ resolve }, i) => resolve(outcomes?.[i] ?? stale));
     } catch (error) {
       const failure = storageError(error);
       batch.forEach(({ reject }) => reject(failure));
-      return;
+    } finally {
+      this.#waitingCount -= batch.length;
     }
-    this.#onAppended(log);
   }
 
+  /** One statement where the database takes it; where that finds a condition broken, the transaction that decides each entry. */
   async #appendBatch(
+    log: number,
+    batch: readonly [Waiting, ...Waiting[]],
+  ): Promise<readonly Appended[] | undefined> {
+    const known = this.#watch.known(log);
+    const outcomes =
+      (this.#database.dialect === 'postgres' && (await this.#appendAtOnce(log, batch, known))) ||
+      (await this.#database.write((tx) => this.#appendEach(tx, log, batch, known)));
+    if (outcomes !== undefined) this.#watch.saw(log, (outcomes.at(-1)?.position ?? 0) + 1);
+    return outcomes;
+  }
+
+  async #appendAtOnce(
+    log: number,
+    batch: readonly [Waiting, ...Waiting[]],
+    known: number,
+  ): Promise<readonly Appended[] | undefined> {
+    const windows = batch.flatMap(({ validity }) => validity);
+    const group = {
+      log,
+      known,
+      epoch: batch[0].epoch,
+      from: Math.max(0, ...windows.map(({ from }) => from)),
+      until: Math.min(Number.MAX_SAFE_INTEGER, ...windows.map(({ until }) => until)),
+      entries: batch.map(({ draft }) => ({
+        text: entryText(draft, undefined),
+        ciphertext: draft.ciphertext,
+      })),
+    };
+    const taken = await this.#database.single((tx) => store.appendGroup(tx, this.#clock, group));
+    return taken && batch.map((_, i) => ({ position: taken.first + i, time: taken.time, denied: undefined }));
+  }
+
+  async #appendEach(
     tx: Tx,
     log: number,
-    epoch: number,
-    batch: readonly Waiting[],
-  ): Promise<Appended[] | undefined> {
-    const taken = await store.advance(tx, {
-      log,
-      epoch,
-      count: batch.length,
-      now: this.#clock.now(),
-      change: false,
-    });
+    batch: readonly [Waiting, ...Waiting[]],
+    known: number,
+  ): Promise<readonly Appended[] | undefined> {
+    const places = { log, epoch: batch[0].epoch, count: batch.length, change: false };
+    const taken = await this.#advance(tx, places, known);
     if (taken === undefined) return undefined;
     const outcomes = batch.map(({ validity }, i) => {
       const outside = validity.find(({ from, until }) => taken.time < from || taken.time >= until);
@@ -165,4 +193,31 @@ export class Appender {
     await store.insertEntries(tx, log, taken.first, rows);
     return outcomes;
   }
+
+  /** Takes the places, unless the log has become shorter than it is known to be: then the transaction is rolled back. */
+  async #advance(
+    tx: Tx,
+    places: { log: number; epoch: number; count: number; change: boolean },
+    known: number,
+  ): Promise<store.Taken | undefined> {
+    this.#watch.assertSound();
+    const taken = await store.advance(tx, { ...places, clock: this.#clock });
+    if (taken !== undefined) this.#watch.compare(places.log, taken.first, known);
+    return taken;
+  }
+}
+
+/** The longest waiting callers that may share a flush: they were authorised under the same epoch. */
+function takeBatch(waiting: Waiting[]): readonly [Waiting, ...Waiting[]] {
+  const [first] = waiting;
+  if (first === undefined) throw new Error('Nobody waits.');
+  let count = 1;
+  let bytes = first.draft.ciphertext.length;
+  for (const { draft, epoch } of waiting.slice(1, maxBatch)) {
+    bytes += draft.ciphertext.length;
+    if (epoch !== first.epoch || bytes > maxBatchBytes) break;
+    count++;
+  }
+  const [, ...others] = waiting.splice(0, count);
+  return [first, ...others];
 }

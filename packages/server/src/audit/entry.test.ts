@@ -32,8 +32,13 @@ test('an entry is canonical JSON whichever of its members are there [URS-032]', 
   const text = fc.string({ unit: 'grapheme' }).filter((value) => value.isWellFormed());
   const recorded = fc.record(
     {
+      approval: text,
       credential: text,
+      hash: text,
       key: text,
+      person: text,
+      session: text,
+      signature: text,
       version: fc.nat(),
       study: text,
       system: text,

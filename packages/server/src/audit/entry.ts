@@ -83,49 +83,73 @@ export function openPayload(
   return { payload, committed };
 }
 
+/** The text of an entry around its time, which is known only once the entry has its place. */
+export interface EntryText {
+  readonly beforeTime: string;
+  readonly afterTime: string;
+}
+
 /**
- * The entry as it is hashed: canonical JSON (RFC 8785). The members stand in the order of their names and absent ones are left
- * out by JSON.stringify, whose strings and integers are the canonical ones; a test holds it to a canonicalising library.
+ * The entry as it is hashed, canonical JSON (RFC 8785), but for its time. The members stand in the order of their names and absent
+ * ones are left out by JSON.stringify, whose strings and integers are the canonical ones; a test holds it to that. `denied` is
+ * why the flush refused what had been a success until then.
  */
-export function entryBytes(draft: SealedDraft, time: number, denied: ErrorCode | undefined): Uint8Array {
+export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): EntryText {
   const { recorded } = draft;
-  const entry = {
+  const members = {
     actor: draft.actor,
+    approval: recorded.approval,
     class: recorded.class,
     code: denied ?? draft.code,
     commitment: draft.commitment,
     credential: recorded.credential,
     entry: draft.id,
+    hash: recorded.hash,
     key: recorded.key,
     operation: draft.operation,
     outcome: denied === undefined ? draft.outcome : 'refused',
     payload: draft.payloadHash,
+    person: recorded.person,
     purpose: recorded.purpose,
     reason: recorded.reason,
     role: draft.role,
+    session: recorded.session,
+    signature: recorded.signature,
     state: recorded.state,
     study: recorded.study,
     subject: recorded.subject,
     system: recorded.system,
-    time,
-    v: 1,
-    version: recorded.version,
   };
-  return Buffer.from(JSON.stringify(entry), 'utf8');
+  const version = recorded.version === undefined ? '' : `,"version":${recorded.version}`;
+  return {
+    beforeTime: `${JSON.stringify(members).slice(0, -1)},"time":`,
+    afterTime: `,"v":1${version}}`,
+  };
+}
+
+/** The entry as it is hashed, at its time in milliseconds. */
+export function entryBytes(draft: SealedDraft, time: number, denied: ErrorCode | undefined): Uint8Array {
+  const { beforeTime, afterTime } = entryText(draft, denied);
+  return Buffer.from(`${beforeTime}${time}${afterTime}`, 'utf8');
 }
 
 /** An entry read back. Only entries of this server's own database are parsed: their form is known. */
 export interface Entry {
   readonly actor?: string;
+  readonly approval?: string;
   readonly class?: string;
   readonly code?: string;
   readonly commitment: string;
   readonly credential?: string;
   readonly entry: string;
+  readonly hash?: string;
   readonly key?: string;
   readonly operation: string;
   readonly outcome: Outcome;
   readonly payload: string;
+  readonly person?: string;
+  readonly session?: string;
+  readonly signature?: string;
   readonly state?: string;
   readonly study?: string;
   readonly subject?: string;

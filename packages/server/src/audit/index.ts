@@ -1,12 +1,15 @@
 export { AnchorFolder } from './anchor.ts';
 export { Appender, stale, storageError } from './appender.ts';
 export type { Appended } from './appender.ts';
+export { checkpointHandler, checkpointTask } from './checkpoint-job.ts';
 export { sealDraft } from './entry.ts';
 export type { Draft, Outcome, SealedDraft } from './entry.ts';
 export { Ledger } from './ledger.ts';
-export type { NewLog } from './ledger.ts';
+export type { LedgerParts, NewLog } from './ledger.ts';
 export { ledgerImplementations, payloadKey } from './operations.ts';
 export type { LedgerOperationId } from './operations.ts';
+export { appendOwn, changeOwn } from './own-entries.ts';
 export { recordedStates } from './states.ts';
+export type { RecordedState, RecordedStates } from './states.ts';
 export { recordUnauthenticated } from './record-unauthenticated.ts';
 export { UnauthenticatedCounter } from './unauthenticated.ts';

@@ -1,16 +1,16 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Tx } from '../platform/database.ts';
 import type { Hierarchy } from '../keys/index.ts';
-import { AnchorFolder } from './anchor.ts';
+import { ensure } from '../platform/jobs/index.ts';
+import { AnchorFolder, LogAnchor } from './anchor.ts';
 import { Appender } from './appender.ts';
 import { entryBytes, sealDraft } from './entry.ts';
+import { checkpointJob } from './checkpoint-job.ts';
 import type { Draft } from './entry.ts';
+import { RollbackWatch } from './rollback.ts';
 import * as store from './store.ts';
-import type { LogRow } from './store.ts';
+import { compareWithAnchor } from './compare-with-anchor.ts';
 import { TransparencyLog, emptyRoot, newLogKeys } from './transparency-log.ts';
-
-/** How soon a checkpoint follows an entry, at the latest. */
-const checkpointIntervalMs = 1000;
 
 /** What the ledger tells the server's own log. */
 export interface LedgerNotes {
@@ -29,7 +29,18 @@ export interface NewLog {
   ): Promise<{ log: number; opened: () => Promise<void> }>;
 }
 
-/** Every log of the instance: appending, checkpoints, the anchor. */
+/** What the ledger is built from. */
+export interface LedgerParts {
+  readonly database: Database;
+  readonly hierarchy: Hierarchy;
+  readonly clock: Clock;
+  readonly anchorFolder: string;
+  readonly notes: LedgerNotes;
+  /** Told once when the database was put back underneath: no key may be used any more, and the process must end. */
+  readonly onRolledBack?: (reason: string) => void;
+}
+
+/** Every log of the instance: appending, checkpoints, the anchor of this node. */
 export class Ledger {
   readonly appender: Appender;
   readonly #database: Database;
@@ -37,55 +48,57 @@ export class Ledger {
   readonly #clock: Clock;
   readonly #anchor: AnchorFolder;
   readonly #notes: LedgerNotes;
+  readonly #watch: RollbackWatch;
   readonly #logs = new Map<number, TransparencyLog>();
-  readonly #grown = new Set<number>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #opening = new Map<number, Promise<TransparencyLog>>();
 
-  constructor(parts: {
-    database: Database;
-    hierarchy: Hierarchy;
-    clock: Clock;
-    anchorFolder: string;
-    notes: LedgerNotes;
-  }) {
+  constructor(parts: LedgerParts) {
     this.#database = parts.database;
     this.#hierarchy = parts.hierarchy;
     this.#clock = parts.clock;
     this.#anchor = new AnchorFolder(parts.anchorFolder);
     this.#notes = parts.notes;
-    this.appender = new Appender(parts.database, parts.clock, (log) => this.#grown.add(log));
+    this.#watch = new RollbackWatch(parts.onRolledBack);
+    this.appender = new Appender(parts.database, parts.clock, this.#watch);
   }
 
   /** Opens every log, catches its tree up, and says where the database is behind or beside the anchor. */
-  async open(): Promise<string[]> {
-    const rows = await this.#database.read((snapshot) => store.listLogs(snapshot));
-    for (const row of rows) await this.#openLog(row);
-    for (const log of this.#logs.values()) await log.integrate();
-    return this.#compareWithAnchor();
+  async openAll(): Promise<string[]> {
+    await this.refresh();
+    for (const log of this.logs) await log.integrate();
+    return compareWithAnchor(this.logs, this.#anchor.read());
   }
 
-  /** Begins to sign checkpoints; not in recovery, where a new checkpoint would fork the log. */
-  start(): void {
-    for (const id of this.#logs.keys()) this.#grown.add(id);
-    this.#timer = setInterval(() => void this.anchorGrown(), checkpointIntervalMs);
-    this.#timer.unref();
+  /** Opens what other nodes have made since. */
+  async refresh(): Promise<void> {
+    const ids = await this.#database.read((snapshot) => store.logIds(snapshot));
+    for (const id of ids) await this.open(id);
   }
 
+  /** Returns once no append waits. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
     await this.appender.idle();
-    if (this.#timer !== undefined) await this.anchorGrown();
   }
 
+  /** The log, also where another node has made it since. Throws where there is none. */
+  async open(id: number): Promise<TransparencyLog> {
+    const known = this.#logs.get(id) ?? this.#opening.get(id);
+    if (known !== undefined) return known;
+    const opening = this.#open(id).finally(() => this.#opening.delete(id));
+    this.#opening.set(id, opening);
+    return opening;
+  }
+
+  /** A log that is open already, as every caller's is. */
   log(id: number): TransparencyLog {
     const log = this.#logs.get(id);
-    if (log === undefined) throw new Error(`There is no log ${id}.`);
+    if (log === undefined) throw new Error(`Log ${id} is not open.`);
     return log;
   }
 
   /** The instance's own log. */
   get instanceLog(): TransparencyLog {
-    const log = [...this.#logs.values()].find(({ tenant }) => tenant === null);
+    const log = this.logs.find(({ tenant }) => tenant === null);
     if (log === undefined) throw new Error('The instance has no log.');
     return log;
   }
@@ -95,25 +108,48 @@ export class Ledger {
     return [...this.#logs.values()];
   }
 
+  /** The tenant's log among those that are open. */
   logOfTenant(tenant: string): TransparencyLog | undefined {
-    return [...this.#logs.values()].find((log) => log.tenant === tenant);
+    return this.logs.find((log) => log.tenant === tenant);
   }
 
-  /** Signs and anchors a checkpoint of the log now. */
-  async anchorNow(id: number): Promise<Uint8Array> {
-    this.#grown.delete(id);
-    const log = this.log(id);
-    return log.checkpoint(this.#clock.now(), (note) => this.#anchor.write(log.origin, note));
+  /** The tenant's log, also where another node has made it since. */
+  async openOfTenant(tenant: string): Promise<TransparencyLog | undefined> {
+    if (this.logOfTenant(tenant) === undefined) await this.refresh();
+    return this.logOfTenant(tenant);
   }
 
-  /** Checkpoints for every log that has grown. What fails is tried again at the next interval. */
-  async anchorGrown(): Promise<void> {
-    for (const id of [...this.#grown]) {
+  /**
+   * Signs and anchors a checkpoint of the log now; the newest one where nothing was added.
+   *
+   * @param alongside runs in the transaction that stores the checkpoint
+   */
+  async anchorNow(id: number, alongside?: (tx: Tx) => Promise<void>): Promise<Uint8Array> {
+    return (await this.open(id)).checkpoint(this.#clock.now(), alongside);
+  }
+
+  /**
+   * Looks at every log, about once a second and never in recovery, where a new checkpoint would fork the log: what has grown
+   * gets a job for its checkpoint, what other nodes have signed gets into this node's anchor, and a log that has become shorter
+   * is reported. Derived from the stored state alone, so that nothing is lost with a process. What fails is tried again.
+   */
+  async poll(): Promise<void> {
+    const known = new Map(this.logs.map(({ id }) => [id, this.#watch.known(id)]));
+    const found = await this.#database.read((snapshot) => store.allProgress(snapshot));
+    for (const { log, size } of found) {
+      this.#watch.compare(log, size, known.get(log) ?? 0);
+      this.#watch.saw(log, size);
+    }
+    for (const { log: id, size, checkpointSize } of found) {
       try {
-        await this.anchorNow(id);
+        const log = await this.open(id);
+        if (checkpointSize < size) {
+          await this.#database.write((tx) => ensure(tx, checkpointJob(id)));
+        }
+        if (checkpointSize > log.anchor.size) await log.follow();
       } catch (error) {
-        this.#grown.add(id);
-        this.#notes.warn({ log: id, error: String(error) }, 'No checkpoint could be kept; trying again.');
+        this.#watch.assertSound();
+        this.#notes.warn({ log: id, error: String(error) }, 'A log could not be followed; trying again.');
       }
     }
   }
@@ -135,16 +171,13 @@ export class Ledger {
             payload_key_version: payloadKey.versionId,
             wrapped_payload_key: payloadKey.wrapped,
           },
-          emptyRoot,
-          time,
+          { size: 1, time, root: emptyRoot },
         );
         const compact = this.#hierarchy.openPayloadKey(tenant, owner, payloadKey);
         const draft = sealDraft(genesis, origin, payload, compact);
-        await store.advance(tx, { log: row.id, epoch: 1, count: 1, now: time, change: false });
         const bytes = entryBytes(draft, time, undefined);
         await store.insertEntries(tx, row.id, 0, [{ bytes, ciphertext: draft.ciphertext }]);
         const opened = async (): Promise<void> => {
-          await this.#openLog(row);
           await this.anchorNow(row.id);
         };
         return { log: row.id, opened };
@@ -152,44 +185,33 @@ export class Ledger {
     };
   }
 
-  async #openLog(row: LogRow): Promise<void> {
+  async #open(id: number): Promise<TransparencyLog> {
+    const row = await this.#database.read((snapshot) => store.findLog(snapshot, id));
+    if (row === undefined) throw new Error(`There is no log ${id}.`);
+    const { tenant } = row;
+    const owner = await this.#hierarchy.ownerKey(tenant);
     const payloadKey = { versionId: row.payload_key_version, wrapped: row.wrapped_payload_key };
-    const log = await TransparencyLog.open(this.#database, row, {
-      signingKey: this.#hierarchy.unwrapSigningKey(row.tenant, row.wrapped_signing_key),
-      payloadKey: this.#hierarchy.openPayloadKey(
-        row.tenant,
-        await this.#hierarchy.ownerKey(row.tenant),
-        payloadKey,
-      ),
+    // A log that is made before something that the instance's log has recorded is anchored before that is.
+    const before = tenant === null ? () => this.#anchorTenants() : undefined;
+    const log = await TransparencyLog.open({
+      row,
+      database: this.#database,
+      watch: this.#watch,
+      anchor: new LogAnchor(this.#anchor, row.origin, before),
+      keys: {
+        signingKey: this.#hierarchy.unwrapSigningKey(tenant, row.wrapped_signing_key),
+        payloadKey: this.#hierarchy.openPayloadKey(tenant, owner, payloadKey),
+      },
     });
-    this.#logs.set(row.id, log);
+    this.#logs.set(id, log);
+    return log;
   }
 
-  async #compareWithAnchor(): Promise<string[]> {
-    const reasons: string[] = [];
-    const anchored = new Set<string>();
-    for (const { file, note } of this.#anchor.read()) {
-      const origin = Buffer.from(note).toString('utf8').split('\n', 1)[0];
-      const log = [...this.#logs.values()].find((candidate) => candidate.origin === origin);
-      if (log === undefined) {
-        reasons.push(`The database knows nothing of log ${origin}, which the anchor has.`);
-        continue;
-      }
-      anchored.add(log.origin);
-      try {
-        const reason = await log.contradiction(note);
-        if (reason !== undefined) reasons.push(reason);
-      } catch (error) {
-        reasons.push(`The anchor ${file} is not a checkpoint of log ${origin}: ${(error as Error).message}`);
-      }
+  /** Anchors every tenant's log that this node has never anchored. */
+  async #anchorTenants(): Promise<void> {
+    await this.refresh();
+    for (const log of this.logs) {
+      if (log.tenant !== null && log.anchor.size === 0) await this.anchorNow(log.id);
     }
-    for (const log of this.#logs.values()) {
-      if (!anchored.has(log.origin) && (await log.hasCheckpoint())) {
-        reasons.push(
-          `The anchor of log ${log.origin} is gone: nothing says whether the database is the newest. Restoring a backup with --accept-lost-anchor accepts that.`,
-        );
-      }
-    }
-    return reasons;
   }
 }

@@ -2,7 +2,7 @@ import { CryptoError, compactKeyVersionId } from '@trialkeep/crypto';
 import { LedgerError, encodeBundle, parseTilePath } from '@trialkeep/ledger';
 import type { OperationId } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database, Tx } from '../platform/database.ts';
 import { OperationError, StartupError } from '../platform/errors.ts';
 import type { Context, Implementations } from '../platform/implementation.ts';
 import { openPayload, parseEntry } from './entry.ts';
@@ -83,26 +83,44 @@ async function payload(parts: LedgerParts, { input, caller }: Context<'ledger.pa
     const position = await store.positionOf(snapshot, log.id, input.entry);
     if (position === undefined) return undefined;
     const [bytes] = await store.readEntries(snapshot, log.id, position, 1);
+    if (bytes === undefined) return undefined;
+    const entry = parseEntry(bytes);
     const ciphertext = await store.readPayload(snapshot, log.id, position);
-    return bytes && { position, entry: parseEntry(bytes), ciphertext };
+    return { position, entry, ciphertext, isErased: await isErased(snapshot, log, entry) };
   });
   if (found === undefined) throw new OperationError('entry.unknown', { field: '/entry' });
   const { position, entry, ciphertext } = found;
-  if (ciphertext === undefined) throw new OperationError('payload.withheld', { field: '/entry' });
+  const opened = ciphertext && (await open(parts, log, entry, ciphertext));
+  if (opened === undefined) {
+    throw new OperationError(found.isErased ? 'payload.erased' : 'payload.withheld', { field: '/entry' });
+  }
+  return { index: position, payload: opened, commitment: entry.commitment };
+}
+
+/** What the entry committed to; undefined where that is not what lies there, or its key is gone. */
+async function open(
+  { hierarchy }: LedgerParts,
+  log: TransparencyLog,
+  { entry, commitment, subject }: Entry,
+  ciphertext: Uint8Array,
+): Promise<unknown> {
   try {
     const isOwn = Buffer.compare(compactKeyVersionId(ciphertext), log.payloadKey.keyVersionId) === 0;
-    const key = isOwn ? log.payloadKey : await payloadKey(parts.hierarchy, log, entry.subject);
-    const opened = openPayload(
-      { origin: log.origin, entry: entry.entry, commitment: entry.commitment, ciphertext },
-      key,
-    );
-    if (!opened.committed) throw new OperationError('payload.withheld', { field: '/entry' });
-    return { index: position, payload: opened.payload, commitment: entry.commitment };
+    const key = isOwn ? log.payloadKey : await payloadKey(hierarchy, log, subject);
+    const opened = openPayload({ origin: log.origin, entry, commitment, ciphertext }, key);
+    return opened.committed ? opened.payload : undefined;
   } catch (error) {
-    if (error instanceof CryptoError)
-      throw new OperationError('payload.withheld', { field: '/entry', cause: error });
+    if (error instanceof CryptoError) return undefined;
     throw error;
   }
+}
+
+/** Whether the ledger itself says that the key of the entry's subject was destroyed. */
+async function isErased(snapshot: Tx, log: TransparencyLog, { subject }: Entry): Promise<boolean> {
+  if (subject === undefined) return false;
+  const filter = { subject, operation: 'subjects.erase', outcome: 'success' };
+  const found = await store.findEntries(snapshot, log.id, filter, { after: -1, to: log.size }, 1);
+  return found.length > 0;
 }
 
 /** The key that a payload lies under: the subject's, where the entry names one that the tenant has; else the log's own. */
@@ -132,7 +150,10 @@ async function tile(
   }
   if (address.kind === 'entries') {
     const { index, width } = address.address;
-    if (index * 256 + width > log.size) throw unknown;
+    const end = index * 256 + width;
+    // Another node may have signed the checkpoint that the caller goes by.
+    if (end > log.size) await log.follow();
+    if (end > log.size) throw unknown;
     const entries = await database.read((snapshot) =>
       store.readEntries(snapshot, log.id, index * 256, width),
     );

@@ -1,7 +1,7 @@
 import type { FactsCache } from '../platform/facts.ts';
-import { stale } from './appender.ts';
 import { sealDraft } from './entry.ts';
 import type { Ledger, LedgerNotes } from './ledger.ts';
+import { appendOwn } from './own-entries.ts';
 import type { UnauthenticatedMinute } from './unauthenticated.ts';
 
 /** Writes one entry for each caller and minute into the log that it belongs in. */
@@ -12,7 +12,6 @@ export async function recordUnauthenticated(
   notes: LedgerNotes,
 ): Promise<void> {
   for (const { log: id, actor, code, source, minute, count, operations } of minutes) {
-    const log = id === undefined ? ledger.instanceLog : ledger.log(id);
     const draft = {
       operation: 'instance.authenticate',
       outcome: 'refused' as const,
@@ -22,12 +21,9 @@ export async function recordUnauthenticated(
     };
     const payload = { source, minute, count, operations: [...operations].sort() };
     try {
+      const log = id === undefined ? ledger.instanceLog : await ledger.open(id);
       const sealed = sealDraft(draft, log.origin, payload, log.payloadKey);
-      for (;;) {
-        const { epoch } = await facts.of(log.id);
-        if ((await ledger.appender.append(log.id, epoch, sealed)) !== stale) break;
-        facts.drop(log.id);
-      }
+      await appendOwn(ledger, facts, log.id, sealed);
     } catch (error) {
       notes.warn(
         { source, count, error: String(error) },

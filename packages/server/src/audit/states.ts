@@ -1,33 +1,74 @@
-import type { Database } from '../platform/database.ts';
+import type { Tx } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import { parseEntry } from './entry.ts';
 import type { Entry } from './entry.ts';
 import * as store from './store.ts';
 
-/** The newest entry about each key and each credential that says what became of it. */
-export interface RecordedStates {
-  readonly keys: ReadonlyMap<string, Entry>;
-  readonly credentials: ReadonlyMap<string, Entry>;
+/** What entries state what became of. */
+type Thing = 'approval' | 'credential' | 'key' | 'person' | 'session';
+
+/** The newest entries that say what became of something. */
+export interface RecordedStates extends Readonly<Record<Thing, ReadonlyMap<string, RecordedState>>> {
+  /** Of the tenant itself: whether its keys may be used. */
+  readonly tenantSeal: RecordedState | undefined;
 }
+
+export interface RecordedState {
+  readonly state: string;
+  readonly version: number | undefined;
+  readonly time: number;
+}
+
+/** What the operations of each noun give a state. */
+const things: ReadonlyMap<string, Thing> = new Map<string, Thing>([
+  ['approvals', 'approval'],
+  ['credentials', 'credential'],
+  ['enrolment', 'person'],
+  ['keys', 'key'],
+  ['people', 'person'],
+  ['sessions', 'session'],
+]);
 
 const positionsPerRead = 20_000;
 
-/** Reads the states of a log's keys and credentials out of its entries, from the first to `size`. Linear in the log. */
-export async function recordedStates(database: Database, log: number, size: number): Promise<RecordedStates> {
-  const keys = new Map<string, Entry>();
-  const credentials = new Map<string, Entry>();
+/** Reads the states of what a log is about out of all its entries in the snapshot. Linear in the log. */
+export async function recordedStates(snapshot: Tx, log: number): Promise<RecordedStates> {
+  const states = new States();
+  const { size } = await store.progress(snapshot, log);
   for (let first = 0; first < size; first += positionsPerRead) {
-    const entries = await database.read((snapshot) =>
-      store.stateEntries(snapshot, log, first, positionsPerRead),
-    );
-    for (const bytes of entries) {
-      const entry = readEntry(bytes);
-      if (entry.outcome !== 'success' || entry.state === undefined) continue;
-      if (entry.credential !== undefined) credentials.set(entry.credential, entry);
-      else if (entry.key !== undefined) keys.set(entry.key, entry);
+    const entries = await store.stateEntries(snapshot, log, first, positionsPerRead);
+    for (const bytes of entries) states.take(readEntry(bytes));
+  }
+  return states;
+}
+
+class States implements RecordedStates {
+  readonly approval = new Map<string, RecordedState>();
+  readonly credential = new Map<string, RecordedState>();
+  readonly key = new Map<string, RecordedState>();
+  readonly person = new Map<string, RecordedState>();
+  readonly session = new Map<string, RecordedState>();
+  tenantSeal: RecordedState | undefined;
+
+  take(entry: Entry): void {
+    const noun = entry.operation.split('.', 1)[0] ?? '';
+    if (entry.approval !== undefined && noun !== 'approvals') this.#takeExecution(entry, entry.approval);
+    if (entry.outcome !== 'success' || entry.state === undefined) return;
+    const recorded = { state: entry.state, version: entry.version, time: entry.time };
+    if (entry.operation === 'tenants.seal' || entry.operation === 'tenants.unseal')
+      this.tenantSeal = recorded;
+    const thing = things.get(noun);
+    const id = thing && entry[thing];
+    if (thing !== undefined && id !== undefined) this[thing].set(id, recorded);
+  }
+
+  /** An entry of what people approved says that the approval is used up. What failed may leave it either way. */
+  #takeExecution({ outcome, version, time }: Entry, approval: string): void {
+    if (outcome === 'success') this.approval.set(approval, { state: 'executed', version, time });
+    else if (outcome !== 'requested' && this.approval.get(approval)?.state !== 'executed') {
+      this.approval.delete(approval);
     }
   }
-  return { keys, credentials };
 }
 
 /** What is no entry at all is not what was written, or only half of it. */

@@ -1,34 +1,43 @@
 import { sql } from 'kysely';
 import type { Insertable, Selectable } from 'kysely';
+import type { Clock } from '../platform/clock.ts';
+import { databaseTime, dialectOf } from '../platform/database.ts';
 import type { Tx } from '../platform/database.ts';
+import { StartupError } from '../platform/errors.ts';
 import type { Tables } from '../platform/tables.ts';
+import type { EntryText } from './entry.ts';
 
 export type LogRow = Selectable<Tables['log']>;
-export type HeadRow = Selectable<Tables['head']>;
+
+/** The places that entries got, and their time. */
+export interface Taken {
+  readonly first: number;
+  readonly time: number;
+}
 
 /** Rows in one statement: well below the databases' bounds on parameters. */
 const rowsPerInsert = 200;
 
-export async function listLogs(tx: Tx): Promise<LogRow[]> {
-  return tx.selectFrom('log').selectAll().orderBy('id').execute();
+export async function findLog(tx: Tx, id: number): Promise<LogRow | undefined> {
+  return tx.selectFrom('log').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
+/** The ids of all logs, in the order in which they were made. */
+export async function logIds(tx: Tx): Promise<number[]> {
+  const rows = await tx.selectFrom('log').select('id').orderBy('id').execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Stores a new log whose first `size` entries the same transaction inserts. */
 export async function insertLog(
   tx: Tx,
   log: Omit<LogRow, 'id'>,
-  root: Uint8Array,
-  time: number,
+  start: { size: number; time: number; root: Uint8Array },
 ): Promise<LogRow> {
   const row = await tx.insertInto('log').values(log).returningAll().executeTakeFirstOrThrow();
-  await tx
-    .insertInto('head')
-    .values({ log: row.id, size: 0, epoch: 1, time, integrated_size: 0, root })
-    .execute();
+  await tx.insertInto('head').values({ log: row.id, size: start.size, epoch: 1, time: start.time }).execute();
+  await tx.insertInto('ledger_tree').values({ log: row.id, size: 0, root: start.root }).execute();
   return row;
-}
-
-export async function head(tx: Tx, log: number): Promise<HeadRow> {
-  return tx.selectFrom('head').selectAll().where('log', '=', log).executeTakeFirstOrThrow();
 }
 
 /**
@@ -37,14 +46,15 @@ export async function head(tx: Tx, log: number): Promise<HeadRow> {
  */
 export async function advance(
   tx: Tx,
-  taken: { log: number; epoch: number; count: number; now: number; change: boolean },
-): Promise<{ first: number; time: number } | undefined> {
+  taken: { log: number; epoch: number; count: number; clock: Clock; change: boolean },
+): Promise<Taken | undefined> {
+  const now = databaseTime(tx, taken.clock);
   const row = await tx
     .updateTable('head')
     .set((eb) => ({
       size: eb('size', '+', taken.count),
       epoch: eb('epoch', '+', taken.change ? 1 : 0),
-      time: eb.case().when('time', '>', taken.now).then(eb.ref('time')).else(taken.now).end(),
+      time: dialectOf(tx) === 'sqlite' ? sql<number>`max(time, ${now})` : sql<number>`greatest(time, ${now})`,
     }))
     .where('log', '=', taken.log)
     .where('epoch', '=', taken.epoch)
@@ -73,17 +83,136 @@ export async function insertEntries(
   }
 }
 
-/** Entries from `first` on, `count` at most, in order. */
+/** Entries that are appended together, all of them or none. */
+export interface Group {
+  readonly log: number;
+  readonly epoch: number;
+  /** The log has at least so many entries, or the database is not the one that it was. */
+  readonly known: number;
+  /** The time in which all of them are authorised, ms; `until` exclusive. */
+  readonly from: number;
+  readonly until: number;
+  readonly entries: readonly { readonly text: EntryText; readonly ciphertext: Uint8Array }[];
+}
+
+/**
+ * Appends a group in one statement of PostgreSQL, which composes the entries' bytes around their time. Undefined, and nothing is
+ * appended, where a condition does not hold: {@link advance} tells which. Conditions are decided, and the clock is read, once
+ * the statement has the head's lock; a clock that ticks between the two does not carry the entries' time out of the window.
+ */
+export async function appendGroup(tx: Tx, clock: Clock, group: Group): Promise<Taken | undefined> {
+  const { log, entries } = group;
+  const now = databaseTime(tx, clock);
+  const texts = entries.map(({ text }) => ({
+    before: Buffer.from(text.beforeTime, 'utf8'),
+    after: Buffer.from(text.afterTime, 'utf8'),
+  }));
+  const payloads = entries.map(({ ciphertext }) => ciphertext);
+  const textBytes = Buffer.concat(texts.flatMap(({ before, after }) => [before, after]));
+  const { rows } = await sql<Taken>`
+    with taken as (
+      update head
+      set size = size + ${entries.length}::bigint,
+        time = least(greatest(time, ${now}, ${group.from}::bigint), ${group.until}::bigint - 1)
+      where log = ${log}::bigint and epoch = ${group.epoch}::bigint and size >= ${group.known}::bigint
+        and greatest(time, ${now}) >= ${group.from}::bigint and greatest(time, ${now}) < ${group.until}::bigint
+      returning size - ${entries.length}::bigint as first, time
+    ), appended as (
+      insert into ledger_entry (log, position, bytes)
+      select ${log}::bigint, first + place - 1, substring(bytes from start for before)
+        || convert_to(time::text, 'UTF8') || substring(bytes from start + before for after)
+      from taken, (select ${textBytes}::bytea as bytes) as texts,
+        unnest(
+          ${starts(texts.map(({ before, after }) => before.length + after.length))}::int[],
+          ${integers(texts.map(({ before }) => before.length))}::int[],
+          ${integers(texts.map(({ after }) => after.length))}::int[]
+        ) with ordinality as cut (start, before, after, place)
+    ), kept as (
+      insert into ledger_payload (log, position, ciphertext)
+      select ${log}::bigint, first + place - 1, substring(bytes from start for length)
+      from taken, (select ${Buffer.concat(payloads)}::bytea as bytes) as payloads,
+        unnest(
+          ${starts(payloads.map(({ length }) => length))}::int[],
+          ${integers(payloads.map(({ length }) => length))}::int[]
+        ) with ordinality as cut (start, length, place)
+    )
+    select first, time from taken`.execute(tx);
+  return rows[0];
+}
+
+/** PostgreSQL's literal of an array of integers. */
+function integers(values: readonly number[]): string {
+  return `{${values.join(',')}}`;
+}
+
+/** Where parts of these lengths begin when they follow each other, from 1. */
+function starts(lengths: readonly number[]): string {
+  let next = 1;
+  return integers(
+    lengths.map((length) => {
+      const start = next;
+      next += length;
+      return start;
+    }),
+  );
+}
+
+/** How far a log and what follows it have come. */
+export interface Progress {
+  readonly log: number;
+  /** Entries that are committed. */
+  readonly size: number;
+  /** Entries that are in the tree, and the tree's root. */
+  readonly treeSize: number;
+  readonly root: Uint8Array;
+}
+
+export async function progress(tx: Tx, log: number): Promise<Progress> {
+  return selectProgress(tx).where('h.log', '=', log).executeTakeFirstOrThrow();
+}
+
+function selectProgress(tx: Tx) {
+  return tx
+    .selectFrom('head as h')
+    .innerJoin('ledger_tree as t', 't.log', 'h.log')
+    .select(['h.log', 'h.size', 't.size as treeSize', 't.root']);
+}
+
+/** Of every log its progress and the size of its newest checkpoint; 0 where there is none. */
+export async function allProgress(tx: Tx): Promise<(Progress & { checkpointSize: number })[]> {
+  const rows = await selectProgress(tx)
+    .select((eb) =>
+      eb
+        .selectFrom('ledger_checkpoint as c')
+        .select((max) => max.fn.max('c.size').as('size'))
+        .whereRef('c.log', '=', 'h.log')
+        .as('checkpointSize'),
+    )
+    .orderBy('h.log')
+    .execute();
+  return rows.map((row) => ({ ...row, checkpointSize: row.checkpointSize ?? 0 }));
+}
+
+/**
+ * Entries from `first` on, `count` at most, in order.
+ *
+ * @throws StartupError database.altered where one is missing in between
+ */
 export async function readEntries(tx: Tx, log: number, first: number, count: number): Promise<Uint8Array[]> {
   const rows = await tx
     .selectFrom('ledger_entry')
-    .select('bytes')
+    .select(['position', 'bytes'])
     .where('log', '=', log)
     .where('position', '>=', first)
     .where('position', '<', first + count)
     .orderBy('position')
     .execute();
-  return rows.map(({ bytes }) => bytes);
+  return rows.map(({ position, bytes }, i) => {
+    if (position !== first + i) {
+      throw new StartupError('database.altered', `Entry ${first + i} of log ${log} is missing.`);
+    }
+    return bytes;
+  });
 }
 
 export async function readPayload(tx: Tx, log: number, position: number): Promise<Uint8Array | undefined> {
@@ -132,7 +261,16 @@ export interface Integrated {
   readonly index: readonly Insertable<Tables['ledger_index']>[];
 }
 
-export async function storeIntegrated(tx: Tx, step: Integrated): Promise<void> {
+/** Moves the cursor first: gives false, and stores nothing, where another node has moved it already. */
+export async function storeIntegrated(tx: Tx, step: Integrated): Promise<boolean> {
+  const moved = await tx
+    .updateTable('ledger_tree')
+    .set({ size: step.to, root: step.root })
+    .where('log', '=', step.log)
+    .where('size', '=', step.from)
+    .returning('log')
+    .executeTakeFirst();
+  if (moved === undefined) return false;
   for (const tile of step.tiles) {
     await tx
       .insertInto('ledger_tile')
@@ -148,13 +286,7 @@ export async function storeIntegrated(tx: Tx, step: Integrated): Promise<void> {
       .values(step.index.slice(start, start + rowsPerInsert))
       .execute();
   }
-  await tx
-    .updateTable('head')
-    .set({ integrated_size: step.to, root: step.root })
-    .where('log', '=', step.log)
-    .where('integrated_size', '=', step.from)
-    .returning('log')
-    .executeTakeFirstOrThrow();
+  return true;
 }
 
 export async function insertCheckpoint(tx: Tx, row: Insertable<Tables['ledger_checkpoint']>): Promise<void> {
@@ -221,15 +353,21 @@ export async function findEntries(
   return query.execute();
 }
 
-/** Those entries from `first` on, `count` positions at most, that state what something became. */
+/** Those entries from `first` on, `count` positions at most, that state what something became, or name an approval. */
 export async function stateEntries(tx: Tx, log: number, first: number, count: number): Promise<Uint8Array[]> {
+  const holds = (text: string) => {
+    const bytes = Buffer.from(text);
+    return dialectOf(tx) === 'sqlite'
+      ? sql<boolean>`instr(bytes, ${bytes}) > 0`
+      : sql<boolean>`position(${bytes}::bytea in bytes) > 0`;
+  };
   const rows = await tx
     .selectFrom('ledger_entry')
     .select('bytes')
     .where('log', '=', log)
     .where('position', '>=', first)
     .where('position', '<', first + count)
-    .where(sql<boolean>`instr(bytes, ${Buffer.from('"state":"')}) > 0`)
+    .where((eb) => eb.or([holds('"state":"'), holds('"approval":"')]))
     .orderBy('position')
     .execute();
   return rows.map(({ bytes }) => bytes);

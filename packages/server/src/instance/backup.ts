@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { systemClock } from '../platform/clock.ts';
-import { dataDirectory, readConfiguration } from '../platform/config.ts';
+import { dataDirectory, databaseLocations, readConfiguration } from '../platform/config.ts';
 import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
@@ -12,6 +12,7 @@ import { openPassphraseRoot } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { version } from '../version.ts';
 import { lockSnapshots, removeSnapshots, snapshotFile } from './leftovers.ts';
+import { assertPresent } from './open.ts';
 import { describeFile, sealToRoot } from './sealed-file.ts';
 import { readLogs, sizesOf, takeSnapshot } from './snapshot.ts';
 
@@ -74,7 +75,9 @@ export function partContext(
 export async function backupInstance(path: string, target: string): Promise<Manifest & { folder: string }> {
   const directory = dataDirectory(path);
   readConfiguration(directory);
-  if (!existsSync(directory.database)) throw new StartupError('database.missing', directory.database);
+  const databases = databaseLocations(directory, process.env);
+  if (typeof databases.main !== 'string') throw new StartupError('backup.postgresql');
+  assertPresent(databases);
   const root = await openPassphraseRoot(directory.root);
   const found = existsSync(target) ? readdirSync(target) : [];
   if (found.length > 0 && !found.includes(unfinishedMark))

@@ -5,9 +5,10 @@ import { createCredential } from '../access/index.ts';
 import { Ledger } from '../audit/index.ts';
 import { Hierarchy } from '../keys/index.ts';
 import { systemClock } from '../platform/clock.ts';
-import { dataDirectory } from '../platform/config.ts';
+import { dataDirectory, databaseLocations } from '../platform/config.ts';
 import type { Configuration, Profile } from '../platform/config.ts';
 import { createDatabase, openDatabase } from '../platform/database.ts';
+import type { DatabaseLocations } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { newId } from '../platform/ids.ts';
@@ -28,12 +29,16 @@ export interface CreatedInstance {
 
 /**
  * Makes a data directory: configuration, root of trust, databases, the instance's log and its first administrator. All of it
- * is made beside the target and moved there as a whole, so that a crash leaves no half of it.
+ * is made beside the target and moved there as a whole, so that a crash leaves no half of it; databases on a server, which
+ * must be empty, are filled last.
+ *
+ * @param databases where the environment says, unless they are named
  */
 export async function createInstance(
   path: string,
   profile: Profile,
   region: string,
+  databases?: DatabaseLocations,
 ): Promise<CreatedInstance> {
   const refusals = profileRefusals(profile, presentInstallation);
   if (refusals.length > 0) throw new StartupError('profile.regulated', `${refusals.join('; ')}.`);
@@ -42,7 +47,7 @@ export async function createInstance(
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = mkdtempSync(`${path}.new-`);
   try {
-    const administrator = await fill(draft, profile, region);
+    const administrator = await fill(draft, profile, region, databases);
     moveTo(draft, path);
     syncDirectory(dirname(path));
     return {
@@ -67,21 +72,27 @@ function moveTo(draft: string, path: string): void {
   }
 }
 
-async function fill(path: string, profile: Profile, region: string) {
+async function fill(
+  path: string,
+  profile: Profile,
+  region: string,
+  databases: DatabaseLocations | undefined,
+) {
   const directory = dataDirectory(path);
-  for (const folder of [path, directory.state, dirname(directory.shredStore)]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { main, shred: shredStore } = databases ?? databaseLocations(directory, process.env);
+  for (const file of [main, shredStore]) {
+    if (typeof file === 'string') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   }
   const id = newId();
   const configuration: Configuration = { format: 1, profile, region, origin: `trialkeep.localhost/${id}` };
   writeFileDurably(directory.configuration, `${JSON.stringify(configuration, null, 2)}\n`);
   const root = await createPassphraseRoot(directory.root);
-  createDatabase(directory.database, 'main');
-  createDatabase(directory.shredStore, 'shred');
-  const database = openDatabase(directory.database, 'main');
+  await createDatabase(main, 'main', id);
+  await createDatabase(shredStore, 'shred', id);
+  const database = await openDatabase(main, 'main');
   let shred: ShredStore | undefined;
   try {
-    shred = ShredStore.open(directory.shredStore);
+    shred = await ShredStore.open(shredStore);
     const instanceKey = generateKey('AES_256');
     const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
     const notes = { warn: () => undefined };

@@ -1,17 +1,22 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { operations } from '@trialkeep/contract';
+import type { Operation } from '@trialkeep/contract';
 import { Ledger } from '../audit/index.ts';
 import { Hierarchy } from '../keys/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import { dataDirectory, readConfiguration } from '../platform/config.ts';
+import { dataDirectory, databaseLocations, readConfiguration } from '../platform/config.ts';
 import type { Configuration, DataDirectory } from '../platform/config.ts';
-import { databaseStartupError, openDatabase } from '../platform/database.ts';
-import type { Database } from '../platform/database.ts';
+import { assertOneInstallation, databaseStartupError, openDatabase } from '../platform/database.ts';
+import type { Database, DatabaseLocations } from '../platform/database.ts';
 import { DatabaseError } from '../platform/database-error.ts';
 import { StartupError } from '../platform/errors.ts';
 import { lockDirectory } from '../platform/lock.ts';
 import type { DirectoryLock } from '../platform/lock.ts';
 import { profileRefusals } from '../platform/profile.ts';
 import type { Installation } from '../platform/profile.ts';
+import { SpaceReserve, noReserve } from '../platform/reserve.ts';
+import type { Reserve } from '../platform/reserve.ts';
 import { openPassphraseRoot } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
@@ -23,7 +28,9 @@ import * as store from './store.ts';
 export const presentInstallation: Installation = {
   rootOfTrust: 'passphrase',
   transport: 'http',
-  approvers: 1,
+  approvers: Math.min(
+    ...Object.values<Operation>(operations).flatMap(({ approval }) => approval?.people ?? []),
+  ),
 };
 
 /** An opened instance: everything that answers requests is built from these. */
@@ -33,7 +40,9 @@ export interface OpenInstance {
   readonly database: Database;
   readonly hierarchy: Hierarchy;
   readonly root: RootOfTrust;
+  readonly shred: ShredStore;
   readonly ledger: Ledger;
+  readonly reserve: Reserve;
   /** Where the database is behind or beside the anchor; empty when nothing speaks against it. */
   readonly recovery: readonly string[];
   close(): Promise<void>;
@@ -42,8 +51,10 @@ export interface OpenInstance {
 /** What opening needs beside the data directory. */
 export interface OpenParts {
   readonly clock: Clock;
+  /** Where the environment says, unless they are named. */
+  readonly databases?: DatabaseLocations;
   readonly notes: { warn(details: object, message: string): void };
-  /** Told when a database can no longer be written. */
+  /** Told when a database can no longer be written, or was put back underneath: the process must end. */
   readonly onDown?: (error: Error) => void;
 }
 
@@ -53,32 +64,42 @@ export async function openInstance(path: string, parts: OpenParts): Promise<Open
   const configuration = readConfiguration(directory);
   const refusals = profileRefusals(configuration.profile, presentInstallation);
   if (refusals.length > 0) throw new StartupError('profile.regulated', `${refusals.join('; ')}.`);
+  const databases = parts.databases ?? databaseLocations(directory, process.env);
   const lock = lockDirectory(directory.lock);
   try {
     sweepLeftovers(directory);
-    return await open(directory, configuration, lock, parts);
+    return await open(directory, configuration, lock, { ...parts, databases });
   } catch (error) {
     lock.release();
-    if (error instanceof DatabaseError) throw databaseStartupError(error, directory.database);
+    if (error instanceof DatabaseError) throw databaseStartupError(error, databases.main);
     throw error;
   }
+}
+
+/** Files of SQLite that are not there are lost, or the databases are elsewhere and nobody has said where. */
+export function assertPresent({ main, shred }: DatabaseLocations): void {
+  if (typeof main !== 'string' || typeof shred !== 'string') return;
+  const missing = [main, shred].filter((file) => !existsSync(file));
+  if (missing.length === 2) throw new StartupError('database.location_missing', `${main}, ${shred}`);
+  if (missing[0] !== undefined) throw new StartupError('database.missing', missing[0]);
 }
 
 async function open(
   directory: DataDirectory,
   configuration: Configuration,
   lock: DirectoryLock,
-  { clock, notes, onDown }: OpenParts,
+  { clock, notes, onDown, databases }: OpenParts & { databases: DatabaseLocations },
 ): Promise<OpenInstance> {
-  if (!existsSync(directory.shredStore)) throw new StartupError('database.missing', directory.shredStore);
-  const database = openDatabase(directory.database, 'main', onDown);
+  assertPresent(databases);
+  await assertOneInstallation(databases);
+  const database = await openDatabase(databases.main, 'main', onDown);
   let shred: ShredStore | undefined;
   const closeAll = async (): Promise<void> => {
     await database.close();
     await shred?.close();
   };
   try {
-    shred = ShredStore.open(directory.shredStore, onDown);
+    shred = await ShredStore.open(databases.shred, onDown);
     const root = await openPassphraseRoot(directory.root);
     const instance = await database.read((snapshot) => store.findInstance(snapshot));
     if (instance === undefined) throw new StartupError('database.damaged', 'It was never finished.');
@@ -94,14 +115,23 @@ async function open(
     }
     const instanceKey = await root.unwrap(instancePlace(instance.id), instance.wrapped_key);
     const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
-    const ledger = new Ledger({ database, hierarchy, clock, anchorFolder: directory.anchor, notes });
-    const recovery = await ledger.open();
+    const ledger = new Ledger({
+      database,
+      hierarchy,
+      clock,
+      anchorFolder: directory.anchor,
+      notes,
+      onRolledBack: (reason) => onDown?.(new Error(reason)),
+    });
+    const recovery = await ledger.openAll();
+    const onDisk = database.dialect === 'sqlite';
+    const reserve = onDisk ? new SpaceReserve(join(directory.state, 'reserve'), clock) : noReserve;
     const close = async (): Promise<void> => {
       await ledger.stop();
       await closeAll();
       lock.release();
     };
-    return { directory, configuration, database, hierarchy, root, ledger, recovery, close };
+    return { directory, configuration, database, hierarchy, root, shred, ledger, reserve, recovery, close };
   } catch (error) {
     await closeAll();
     throw error;

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } fro
 import { dirname, join } from 'node:path';
 import { Value } from 'typebox/value';
 import { AnchorFolder } from '../audit/index.ts';
-import { dataDirectory, readConfiguration } from '../platform/config.ts';
+import { dataDirectory, databaseLocations, readConfiguration } from '../platform/config.ts';
 import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
@@ -47,8 +47,11 @@ export async function restoreInstance(
   source: string,
   { acceptLostAnchor = false }: { acceptLostAnchor?: boolean } = {},
 ): Promise<Restored> {
-  const manifest = await readManifest(source);
   const directory = dataDirectory(path);
+  if (typeof databaseLocations(directory, process.env).main !== 'string') {
+    throw new StartupError('backup.postgresql');
+  }
+  const manifest = await readManifest(source);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(directory.lock);
   const staging = stagingFolder(directory);

@@ -76,6 +76,27 @@ export class Hierarchy {
     return unwrapStored('signing key of a log', this.#instanceKey, signingPlace(tenant), wrapped);
   }
 
+  /** Wraps the secret of a person's generator of one-time codes under the tenant's key, or the instance's. */
+  async wrapAuthenticator(
+    tenant: string | null,
+    person: string,
+    id: string,
+    key: KeyObject,
+  ): Promise<Uint8Array> {
+    const wrappingKey = await this.ownerKey(tenant);
+    return wrapKey({ wrappingKey, place: authenticatorPlace(tenant, person, id), key });
+  }
+
+  async unwrapAuthenticator(
+    tenant: string | null,
+    person: string,
+    id: string,
+    wrapped: Uint8Array,
+  ): Promise<KeyObject> {
+    const place = authenticatorPlace(tenant, person, id);
+    return unwrapStored(`authenticator of person ${person}`, await this.ownerKey(tenant), place, wrapped);
+  }
+
   /** Makes the key for those payloads of a ledger that name no subject; `owner` is the tenant's key, or the instance's. */
   newPayloadKey(tenant: string | null, owner: KeyObject): NewKey {
     return newWrapped(owner, (versionId) => payloadPlace(tenant, versionId));
@@ -93,7 +114,7 @@ export class Hierarchy {
 
   /** A version of a system's key, ready for the compact form; undefined where the key has no such version. */
   async systemKeyVersion(tenant: string, key: string, versionId: string): Promise<CompactKey | undefined> {
-    const unwrapped = await this.#optional(`system ${key} ${versionId}`, async () => {
+    const unwrapped = await this.#optional(`${tenant} system ${key} ${versionId}`, async () => {
       const row = await this.#database.read((snapshot) => store.findVersion(snapshot, key, versionId));
       if (row === undefined) return undefined;
       const place = systemPlace(tenant, key, versionId);
@@ -150,6 +171,12 @@ export class Hierarchy {
     const place = shreddablePlace(kind, tenant, id, row.version);
     const key = unwrapStored(name, await this.tenantKey(tenant), place, wrapped);
     return compactKey(key, tenant, id, row.version);
+  }
+
+  /** Releases the unwrapped keys of a tenant: some of them may have been destroyed. What is still needed is unwrapped again. */
+  releaseTenant(tenant: string): void {
+    this.#unwrapped.deleteWhere((name) => name.startsWith(`${tenant} `));
+    this.#shreddables.deleteWhere((name) => name.startsWith(`${tenant} `));
   }
 
   async #required(name: string, load: () => Promise<KeyObject>): Promise<KeyObject> {
@@ -245,4 +272,15 @@ function signingPlace(tenant: string | null): KeyPlace {
 
 function payloadPlace(tenant: string | null, versionId: string): KeyPlace {
   return { ...ownPlace(tenant), kind: 'payload', versionId: idBytes(versionId), purpose: 'encrypt' };
+}
+
+function authenticatorPlace(tenant: string | null, person: string, id: string): KeyPlace {
+  const { tenantId } = ownPlace(tenant);
+  return {
+    kind: 'authenticator',
+    tenantId,
+    keyId: idBytes(person),
+    versionId: idBytes(id),
+    purpose: 'authenticate',
+  };
 }

@@ -5,6 +5,7 @@ import { newId } from '../platform/ids.ts';
 import { tenantOf } from '../platform/implementation.ts';
 import type { Apply, Context } from '../platform/implementation.ts';
 import type { Hierarchy } from './hierarchy.ts';
+import { addVersion, cancelRotation, nextRotation, scheduleRotation } from './rotation.ts';
 import type { KeyEvent } from './states.ts';
 import { nextState, stateAt } from './states.ts';
 import * as store from './store.ts';
@@ -13,7 +14,6 @@ import { keyView } from './view.ts';
 import type { KeyNaming, KeyView } from './view.ts';
 
 const defaultRotationPeriodDays = 90;
-const dayMs = 86_400_000;
 /** Causes after which the key material itself is no longer trusted. */
 const compromisingCauses: ReadonlySet<string> = new Set(['device-compromise', 'breach']);
 
@@ -59,7 +59,7 @@ export async function create(
       activates_at: input.activatesAt ?? null,
       expires_at: input.expiresAt ?? null,
       rotation_period_days: rotationPeriodDays,
-      rotation_due_at: time + rotationPeriodDays * dayMs,
+      rotation_due_at: nextRotation(time, rotationPeriodDays),
       revocation_cause: null,
       revoked_at: null,
     };
@@ -71,6 +71,7 @@ export async function create(
       wrapped_secret: version.wrapped,
       created_at: time,
     });
+    await scheduleRotation(tx, row);
     record.key = id;
     record.version = 1;
     record.state = stateAt(row, time);
@@ -100,15 +101,7 @@ export async function rotate(
     if (stateAt(row, time) !== 'active')
       throw new OperationError('key.transition_undefined', { field: '/key' });
     context.payload['old'] = { version: row.version };
-    row.version += 1;
-    row.rotation_due_at = time + row.rotation_period_days * dayMs;
-    await store.insertVersion(tx, rowKey, {
-      id: version.versionId,
-      key: row.id,
-      version: row.version,
-      wrapped_secret: version.wrapped,
-      created_at: time,
-    });
+    await addVersion(tx, rowKey, row, version, time);
   });
 }
 
@@ -116,14 +109,20 @@ export async function suspend(
   parts: LifecycleParts,
   context: Context<'keys.suspend'>,
 ): Promise<Apply<'keys.suspend'>> {
-  return changeKey(parts, context, async (_tx, row, time) => move(row, 'suspend', time));
+  return changeKey(parts, context, async (tx, row, time) => {
+    move(row, 'suspend', time);
+    await cancelRotation(tx, row.id);
+  });
 }
 
 export async function resume(
   parts: LifecycleParts,
   context: Context<'keys.resume'>,
 ): Promise<Apply<'keys.resume'>> {
-  return changeKey(parts, context, async (_tx, row, time) => move(row, 'resume', time));
+  return changeKey(parts, context, async (tx, row, time) => {
+    move(row, 'resume', time);
+    await scheduleRotation(tx, row);
+  });
 }
 
 /** Ends a key for services for good; the first revocation's date and cause stay on it. */
@@ -133,11 +132,32 @@ export async function revoke(
 ): Promise<Apply<'keys.revoke'>> {
   const { cause } = context.input;
   context.record.reason = cause;
-  return changeKey(parts, context, async (_tx, row, time) => {
+  return changeKey(parts, context, async (tx, row, time) => {
     move(row, compromisingCauses.has(cause) ? 'compromise' : 'revoke', time);
     row.revocation_cause ??= cause;
     row.revoked_at ??= time;
+    await cancelRotation(tx, row.id);
   });
+}
+
+/** Ends a key that is out of use for good: what it protected does not open again, by whoever. */
+export async function destroy(
+  parts: LifecycleParts,
+  context: Context<'keys.destroy'>,
+): Promise<Apply<'keys.destroy'>> {
+  const { input, facts, now } = context;
+  const tenant = tenantOf(context.caller);
+  const rowKey = await parts.hierarchy.rowKey(tenant);
+  const apply = await changeKey(parts, context, async (tx, row, time) => {
+    move(row, 'destroy', time);
+    await store.destroySecrets(tx, row.id);
+  });
+  // People are not asked to approve what cannot be done.
+  const present = await facts.read((snapshot) => store.findKey(snapshot, rowKey, tenant, input.key));
+  if (present === undefined) throw new OperationError('key.unknown', { field: '/key' });
+  move({ ...present }, 'destroy', now);
+  context.afterCommit.push(async () => parts.hierarchy.releaseTenant(tenant));
+  return apply;
 }
 
 function move(row: KeyChange, event: KeyEvent, time: number): void {
@@ -149,7 +169,7 @@ function move(row: KeyChange, event: KeyEvent, time: number): void {
   row.state = to;
 }
 
-type ChangingKeys = 'keys.rotate' | 'keys.suspend' | 'keys.resume' | 'keys.revoke';
+type ChangingKeys = 'keys.rotate' | 'keys.suspend' | 'keys.resume' | 'keys.revoke' | 'keys.destroy';
 
 /** Reads the key inside the transaction, lets `change` alter it, and writes it back sealed. */
 async function changeKey(

@@ -20,6 +20,7 @@ export function keyImplementations(parts: LifecycleParts & UseParts): Implementa
     'keys.suspend': (context) => lifecycle.suspend(parts, context),
     'keys.resume': (context) => lifecycle.resume(parts, context),
     'keys.revoke': (context) => lifecycle.revoke(parts, context),
+    'keys.destroy': (context) => lifecycle.destroy(parts, context),
     'keys.list': async (context) => list(parts, context),
     'keys.show': async (context) => show(parts, context),
     'keys.encrypt': (context) => use.encrypt(parts, context),

@@ -22,8 +22,8 @@ const row: KeyRow = {
   seal: new Uint8Array(32),
 };
 const named = new Set(['k']);
-const service = { role: 'service' } as const;
-const recovery = { role: 'data-recovery' } as const;
+const service = { roles: ['service'] } as const;
+const recovery = { roles: ['data-recovery'] } as const;
 const protect = { kind: 'protect', reason: undefined } as const;
 const process = { kind: 'process', reason: undefined } as const;
 

@@ -14,7 +14,7 @@ export interface KeyUse {
  * A service sees no other key than those (URS-012); data recovery reads under every key that is no longer in use.
  */
 export function permitUse(
-  caller: Pick<Caller, 'role'>,
+  caller: Pick<Caller, 'roles'>,
   named: ReadonlySet<string>,
   key: KeyRow | undefined,
   use: KeyUse,
@@ -23,7 +23,7 @@ export function permitUse(
   if (key === undefined) throw new OperationError('key.unknown', { field: '/key' });
   const state = stateAt(key, now);
   const permits = keyStateTable[state];
-  if (caller.role === 'data-recovery') {
+  if (caller.roles.includes('data-recovery')) {
     const outOfUse = state === 'deactivated' || state === 'compromised';
     if (use.kind === 'protect' || !outOfUse) {
       throw new OperationError('key.unusable', { field: '/key', detail: `Its state is ${state}.` });

@@ -23,10 +23,15 @@ export function sealRow(rowKey: KeyObject, table: string, fields: SealedFields):
     .digest();
 }
 
+/** Whether the seal is the one of these fields. */
+export function isSealed(rowKey: KeyObject, table: string, fields: SealedFields, seal: Uint8Array): boolean {
+  const expected = sealRow(rowKey, table, fields);
+  return seal.length === expected.length && timingSafeEqual(seal, expected);
+}
+
 /** Throws `database.altered` when the seal is not the one of these fields. */
 export function checkRow(rowKey: KeyObject, table: string, fields: SealedFields, seal: Uint8Array): void {
-  const expected = sealRow(rowKey, table, fields);
-  if (seal.length !== expected.length || !timingSafeEqual(seal, expected)) {
+  if (!isSealed(rowKey, table, fields, seal)) {
     throw new StartupError('database.altered', `Table ${table}, row ${String(fields[0])}.`);
   }
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { keyStateTable, nextState, stateAt, transitions } from './states.ts';
 import type { KeyEvent } from './states.ts';
 
-const events: KeyEvent[] = ['activate', 'expire', 'suspend', 'resume', 'revoke', 'compromise'];
+const events: KeyEvent[] = ['activate', 'expire', 'suspend', 'resume', 'revoke', 'compromise', 'destroy'];
 
 /** SP 800-57 part 1 rev. 5 section 7 as a drawing, written apart from the table. */
 const drawing: Record<string, KeyState> = {
@@ -22,6 +22,8 @@ const drawing: Record<string, KeyState> = {
   'suspended+compromise': 'compromised',
   'deactivated+revoke': 'deactivated',
   'deactivated+compromise': 'compromised',
+  'deactivated+destroy': 'destroyed',
+  'compromised+destroy': 'destroyed',
 };
 
 test('every pair of state and event goes where the drawing says, or nowhere [URS-002]', () => {
@@ -39,7 +41,7 @@ test('no sequence of events brings a compromised or destroyed key back into use 
       let ended = false;
       for (const event of sequence) {
         state = nextState(state, event) ?? state;
-        ended ||= state === 'compromised';
+        ended ||= state === 'compromised' || state === 'destroyed';
         if (ended) assert.equal(keyStateTable[state].protect, 'no');
         if (ended) assert.notEqual(keyStateTable[state].process, 'yes');
       }

@@ -29,7 +29,7 @@ export const keyStateTable: Record<KeyState, StatePermits> = {
   destroyed: { protect: 'no', process: 'no', meaning: 'The key material is gone.' },
 };
 
-export type KeyEvent = 'activate' | 'expire' | 'suspend' | 'resume' | 'revoke' | 'compromise';
+export type KeyEvent = 'activate' | 'expire' | 'suspend' | 'resume' | 'revoke' | 'compromise' | 'destroy';
 
 export interface Transition {
   readonly from: KeyState;
@@ -54,6 +54,8 @@ export const transitions: readonly Transition[] = [
   { from: 'suspended', event: 'compromise', to: 'compromised' },
   { from: 'deactivated', event: 'revoke', to: 'deactivated' },
   { from: 'deactivated', event: 'compromise', to: 'compromised' },
+  { from: 'deactivated', event: 'destroy', to: 'destroyed' },
+  { from: 'compromised', event: 'destroy', to: 'destroyed' },
 ];
 
 /** The state after an event, or undefined where the transition does not exist. */

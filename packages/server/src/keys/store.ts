@@ -11,6 +11,9 @@ export type KeyVersionRow = Selectable<Tables['key_version']>;
 export type KeyVersion = Omit<KeyVersionRow, 'wrapped_secret'>;
 type Unsealed<Row> = Omit<Row, 'seal'>;
 
+/** What a destroyed version holds. */
+const noSecret = new Uint8Array(0);
+
 function sealedFields(row: Unsealed<KeyRow>): SealedFields {
   return [
     row.id,
@@ -121,13 +124,20 @@ export async function listVersions(tx: Tx, rowKey: KeyObject, key: string): Prom
   return rows;
 }
 
+/** A version with its secret; undefined where there is none, or no secret any more. */
 export async function findVersion(tx: Tx, key: string, id: string): Promise<KeyVersionRow | undefined> {
-  return tx
+  const row = await tx
     .selectFrom('key_version')
     .selectAll()
     .where('id', '=', id)
     .where('key', '=', key)
     .executeTakeFirst();
+  return row !== undefined && row.wrapped_secret.length > 0 ? row : undefined;
+}
+
+/** Overwrites the secrets of all versions of a key with nothing. */
+export async function destroySecrets(tx: Tx, key: string): Promise<void> {
+  await tx.updateTable('key_version').set({ wrapped_secret: noSecret }).where('key', '=', key).execute();
 }
 
 export async function systemExists(tx: Tx, tenant: string, system: string): Promise<boolean> {

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Value } from 'typebox/value';
+import type { DatabaseLocations } from './database.ts';
 import { StartupError } from './errors.ts';
 import { assertNoKeyLiteral } from './key-literal.ts';
+import { isSameDatabase, parsePostgresUrl } from './postgres/location.ts';
 
 /** What `trialkeep.json` holds. It never holds a secret. */
 const configuration = Type.Object(
@@ -47,6 +49,33 @@ export function dataDirectory(path: string): DataDirectory {
     shredStore: join(path, 'shred', 'shred.db'),
     anchor: join(path, 'anchor'),
   };
+}
+
+/**
+ * Where the two databases are: on the PostgreSQL server that TRIALKEEP_DATABASE and TRIALKEEP_SHRED_DATABASE name, or files of
+ * the data directory. The directory remembers nothing of it: a location may change, and is none of a backup's content.
+ *
+ * @throws StartupError `database.url_invalid`, `database.url_password`, `database.url_insecure`
+ */
+export function databaseLocations(
+  directory: DataDirectory,
+  env: Readonly<Record<string, string | undefined>>,
+): DatabaseLocations {
+  const variables = ['TRIALKEEP_DATABASE', 'TRIALKEEP_SHRED_DATABASE'] as const;
+  const [main, shred] = variables.map((name) => {
+    const url = env[name];
+    return url === undefined ? undefined : parsePostgresUrl(url, name);
+  });
+  if (main === undefined && shred === undefined) {
+    return { main: directory.database, shred: directory.shredStore };
+  }
+  if (main === undefined || shred === undefined) {
+    throw new StartupError('database.url_invalid', `${variables.join(' and ')} belong together.`);
+  }
+  if (isSameDatabase(main, shred)) {
+    throw new StartupError('database.url_invalid', `${variables.join(' and ')} name the same database.`);
+  }
+  return { main, shred };
 }
 
 /** Reads the configuration; refuses unknown fields and anything that looks like a key (URS-011). */

@@ -1,113 +1,119 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
-import { Kysely } from 'kysely';
-import type { Transaction } from 'kysely';
+import { PostgresAdapter, sql } from 'kysely';
+import type { Kysely, RawBuilder, Transaction } from 'kysely';
+import type { Clock } from './clock.ts';
 import { DatabaseError } from './database-error.ts';
 import { StartupError } from './errors.ts';
-import { ReaderConnection, WriterConnection } from './sqlite/connections.ts';
-import { OneConnectionDialect } from './sqlite/dialect.ts';
+import type { DialectName, StoreName } from './migrations.ts';
+import { assertPair, createPostgres, openPostgres, postgresStartupError } from './postgres/database.ts';
+import type { PostgresLocation } from './postgres/location.ts';
+import { createSqlite, openSqlite, sqliteStartupError } from './sqlite/database.ts';
 import type { Tables } from './tables.ts';
-
-/** Marks a file as Trialkeep's, in SQLite's application_id: the bytes "TKP1". */
-const applicationId = 0x544b5031;
-
-/** How long a database that is about to be opened waits for a backup that reads it, ms. */
-const prepareTimeoutMs = 1000;
 
 /** A transaction, or a snapshot, of the main database. */
 export type Tx = Transaction<Tables>;
 
-/** One database: snapshots for reading, and the lane in which everything is written. */
+/** One database, whichever product is under it. */
 export interface Database<T = Tables> {
+  readonly dialect: DialectName;
   /** Runs `work` in one consistent snapshot. */
   read<R>(work: (snapshot: Transaction<T>) => Promise<R>): Promise<R>;
   /**
-   * Runs `work` in the writer's lane and commits it durably, or rolls everything back when it throws. Nothing but the
-   * transaction may be awaited inside: the lane stands still meanwhile.
+   * Runs `work` in a transaction and commits it durably, or rolls everything back when it throws. Nothing but the
+   * transaction may be awaited inside: meanwhile the writer's lane stands still on SQLite, and others wait for its locks
+   * on PostgreSQL, where it is READ COMMITTED and other transactions commit between its statements.
    */
   write<R>(work: (transaction: Transaction<T>) => Promise<R>): Promise<R>;
+  /**
+   * Runs exactly one statement and commits it durably: on PostgreSQL in one round trip, where a second statement throws and
+   * what `work` throws afterwards undoes nothing; on SQLite as `write` does.
+   */
+  single<R>(work: (statement: Transaction<T>) => Promise<R>): Promise<R>;
   close(): Promise<void>;
 }
 
-/** The migrations of one database, in order: `NNNN-name.<store>.sqlite.sql`. */
-function migrations(store: string): { version: number; sql: string }[] {
-  const folder = new URL('../migrations/', import.meta.url);
-  return readdirSync(folder)
-    .filter((name) => name.endsWith(`.${store}.sqlite.sql`))
-    .sort()
-    .map((name) => ({ version: Number(name.slice(0, 4)), sql: readFileSync(new URL(name, folder), 'utf8') }));
+/** Where a database is: the path of an SQLite file, or a database of a PostgreSQL server. */
+export type DatabaseLocation = string | PostgresLocation;
+
+/** The databases of one installation, both of the same kind. */
+export interface DatabaseLocations {
+  readonly main: DatabaseLocation;
+  readonly shred: DatabaseLocation;
 }
 
-/** Makes a new database file; the caller has made sure that none is there. */
-export function createDatabase(file: string, store: string): void {
-  const database = new DatabaseSync(file);
-  try {
-    database.exec('pragma journal_mode = wal; pragma synchronous = full');
-    database.exec(`begin immediate; pragma application_id = ${applicationId}`);
-    for (const migration of migrations(store)) {
-      database.exec(migration.sql);
-      database.exec(`pragma user_version = ${migration.version}`);
-    }
-    database.exec('commit');
-  } finally {
-    database.close();
-  }
+/** For the few statements that the two products spell differently. */
+export function dialectOf<T>(tx: Kysely<T>): DialectName {
+  return tx.getExecutor().adapter instanceof PostgresAdapter ? 'postgres' : 'sqlite';
 }
 
 /**
- * Refuses a file that is not a whole database of ours, and brings an older one up to date. A copy that was restored has a
- * rollback journal: it gets its write-ahead log here, while nobody reads it, for the writer waits for nobody.
+ * The time that decides, ms since 1970: nodes that share a database share its clock; where one process owns the database it is
+ * that process's.
  */
-function prepareFile(file: string, store: string): void {
-  if (!existsSync(file)) throw new StartupError('database.missing', file);
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(file, { timeout: prepareTimeoutMs });
-    const number = (pragma: string): number =>
-      Object.values(database?.prepare(`pragma ${pragma}`).get() ?? {})[0] as number;
-    if (number('application_id') !== applicationId) throw new StartupError('database.foreign', file);
-    const steps = migrations(store);
-    const present = number('user_version');
-    if (present > (steps.at(-1)?.version ?? 0)) throw new StartupError('database.newer', file);
-    const mode = database.prepare('pragma journal_mode = wal').get()?.['journal_mode'];
-    if (mode !== 'wal')
-      throw new StartupError('data.unreadable', `${file}: it stays in journal mode ${String(mode)}.`);
-    for (const step of steps.filter(({ version }) => version > present)) {
-      database.exec(`begin immediate; ${step.sql}; pragma user_version = ${step.version}; commit`);
-    }
-  } catch (error) {
-    if (error instanceof StartupError) throw error;
-    throw databaseStartupError(error, file);
-  } finally {
-    database?.close();
-  }
+export function databaseTime<T>(tx: Kysely<T>, clock: Clock): RawBuilder<number> {
+  return dialectOf(tx) === 'sqlite'
+    ? sql<number>`${clock.now()}`
+    : sql<number>`floor(extract(epoch from clock_timestamp()) * 1000)::bigint`;
+}
+
+/**
+ * Makes a new database: a file, where the caller has made sure that none is there, or the tables in an empty database of a
+ * server. `installation` is what the databases of one installation have in common.
+ *
+ * @throws StartupError
+ */
+export function createDatabase(file: string, store: StoreName, installation?: string): void;
+export function createDatabase(
+  location: DatabaseLocation,
+  store: StoreName,
+  installation: string,
+): void | Promise<void>;
+export function createDatabase(
+  location: DatabaseLocation,
+  store: StoreName,
+  installation = '',
+): void | Promise<void> {
+  return typeof location === 'string'
+    ? createSqlite(location, store)
+    : createPostgres(location, store, installation);
+}
+
+/**
+ * Opens an existing database. `onDown` is told when nothing can be written any more until it is opened again.
+ *
+ * @throws StartupError
+ */
+export function openDatabase<T = Tables>(
+  file: string,
+  store: StoreName,
+  onDown?: (error: DatabaseError) => void,
+): Database<T>;
+export function openDatabase<T = Tables>(
+  location: DatabaseLocation,
+  store: StoreName,
+  onDown?: (error: DatabaseError) => void,
+): Database<T> | Promise<Database<T>>;
+export function openDatabase<T = Tables>(
+  location: DatabaseLocation,
+  store: StoreName,
+  onDown: (error: DatabaseError) => void = () => undefined,
+): Database<T> | Promise<Database<T>> {
+  return typeof location === 'string'
+    ? openSqlite<T>(location, store, onDown)
+    : openPostgres<T>(location, store, onDown);
+}
+
+/**
+ * Looks at both databases before either is changed: on a server anybody's may answer to a name.
+ *
+ * @throws StartupError `database.other_installation`, and what keeps a database from being opened
+ */
+export async function assertOneInstallation({ main, shred }: DatabaseLocations): Promise<void> {
+  if (typeof main !== 'string' && typeof shred !== 'string') await assertPair(main, shred);
 }
 
 /** What a failing statement means to somebody who starts the server. */
-export function databaseStartupError(error: unknown, file: string): StartupError {
-  const { kind, message } = DatabaseError.from(error);
-  if (kind === 'foreign') return new StartupError('database.foreign', file, error);
-  if (kind === 'damaged') return new StartupError('database.damaged', file, error);
-  return new StartupError('data.unreadable', `${file}: ${message}.`, error);
-}
-
-/** Opens an existing database file. `onDown` is told when nothing can be written any more until it is opened again. */
-export function openDatabase<T>(
-  file: string,
-  store: string,
-  onDown: (error: DatabaseError) => void = () => undefined,
-): Database<T> {
-  prepareFile(file, store);
-  const connections = { writer: new WriterConnection(file, onDown), reader: new ReaderConnection(file) };
-  const writer = new Kysely<T>({ dialect: new OneConnectionDialect(connections.writer, 'begin immediate') });
-  const reader = new Kysely<T>({ dialect: new OneConnectionDialect(connections.reader, 'begin') });
-  return {
-    read: (work) => reader.transaction().execute(work),
-    write: (work) => writer.transaction().execute(work),
-    // Not through Kysely, which leaves a connection alone that it has never used.
-    close: async () => {
-      await connections.reader.close();
-      await connections.writer.close();
-    },
-  };
+export function databaseStartupError(error: unknown, location: DatabaseLocation): StartupError {
+  return typeof location === 'string'
+    ? sqliteStartupError(error, location)
+    : postgresStartupError(error, location);
 }

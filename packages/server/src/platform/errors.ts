@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@trialkeep/contract';
+import type { ErrorBody, ErrorCode } from '@trialkeep/contract';
 import { errors } from '@trialkeep/contract';
 
 /** Longest pointer to a wrong input that an answer and a payload carry, characters: its parts may be the caller's. */
@@ -9,14 +9,28 @@ export class OperationError extends Error {
   readonly code: ErrorCode;
   /** JSON pointer of the input that is wrong. */
   readonly field: string | undefined;
+  /** With `approval.needed`: the id of the request that is kept. */
+  readonly approval: string | undefined;
+  /** With `signature.needed`: what is to be signed. */
+  readonly signature: ErrorBody['error']['signature'];
 
-  constructor(code: ErrorCode, options: { field?: string; detail?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, options: OperationErrorOptions = {}) {
     const message = errors[code].message;
     super(options.detail === undefined ? message : `${message} ${options.detail}`, { cause: options.cause });
     this.name = 'OperationError';
     this.code = code;
     this.field = options.field?.slice(0, maxFieldLength);
+    this.approval = options.approval;
+    this.signature = options.signature;
   }
+}
+
+interface OperationErrorOptions {
+  readonly field?: string;
+  readonly detail?: string;
+  readonly cause?: unknown;
+  readonly approval?: string;
+  readonly signature?: NonNullable<ErrorBody['error']['signature']>;
 }
 
 /** Everything that keeps the server, or a command on its data directory, from starting. */
@@ -73,6 +87,50 @@ export const startupErrors = {
     message: 'The database file was not made by Trialkeep.',
     fix: 'Put the right file back, or restore with `trialkeep self restore`.',
   },
+  'database.empty': {
+    message: 'The database server has no such database, or it is empty.',
+    fix: 'Name the databases that `trialkeep self init` filled, or restore them; Trialkeep never makes an empty one in place of a lost one.',
+  },
+  'database.not_empty': {
+    message: 'The database that is to be filled holds something already, and nothing of it was touched.',
+    fix: 'Name an empty database; drop and make anew one that an interrupted `trialkeep self init` has left.',
+  },
+  'database.other_installation': {
+    message: 'The main database and the shred store do not belong together.',
+    fix: 'Let TRIALKEEP_DATABASE and TRIALKEEP_SHRED_DATABASE name the two databases of this installation.',
+  },
+  'database.location_missing': {
+    message: 'The data directory has no database of its own, and no other is named.',
+    fix: 'Set TRIALKEEP_DATABASE and TRIALKEEP_SHRED_DATABASE if it uses PostgreSQL (docs/how-to/run-on-postgresql.md); otherwise restore it with `trialkeep self restore`.',
+  },
+  'database.url_invalid': {
+    message: 'The location of a database is not one that Trialkeep reads.',
+    fix: 'Write it as postgresql://USER@HOST:PORT/NAME (docs/how-to/run-on-postgresql.md).',
+  },
+  'database.url_password': {
+    message: 'The location of a database holds a password.',
+    fix: 'Take it out and replace it, for URLs are logged and listed; name a password file with PGPASSFILE, or use a certificate or peer authentication.',
+  },
+  'database.url_insecure': {
+    message: 'The way to the database server crosses a network without proof of who answers.',
+    fix: 'Add sslmode=verify-full, and sslrootcert= with the authority that signed the server’s certificate; or use a socket or loopback.',
+  },
+  'database.unreachable': {
+    message: 'The database server cannot be reached.',
+    fix: 'Start it, or correct the location and the network between.',
+  },
+  'database.login_refused': {
+    message: 'The database server refused the login or a right.',
+    fix: 'Give the account its password file (PGPASSFILE, mode 0600) or certificate, and the ownership of both databases.',
+  },
+  'database.settings': {
+    message: 'The database server is not one that keeps what it has confirmed.',
+    fix: 'Change the settings that are named (docs/how-to/run-on-postgresql.md).',
+  },
+  'database.failed': {
+    message: 'The database server could not carry out what opening needs.',
+    fix: 'See its answer and its log.',
+  },
   'database.damaged': {
     message: 'The database file is damaged or only half there.',
     fix: 'Restore it with `trialkeep self restore`.',
@@ -92,6 +150,10 @@ export const startupErrors = {
   'server.address_refused': {
     message: 'The server cannot listen on that address.',
     fix: 'The evaluation profile speaks plain HTTP and listens on loopback only: use --host 127.0.0.1.',
+  },
+  'backup.postgresql': {
+    message: 'An installation on PostgreSQL is backed up and restored by PostgreSQL’s own tools.',
+    fix: 'Follow docs/how-to/run-on-postgresql.md: base backups with archived log, and the shred store apart.',
   },
   'backup.target_not_empty': {
     message: 'The backup folder holds something already, and nothing of it was touched.',

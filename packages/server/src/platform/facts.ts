@@ -44,6 +44,14 @@ export class Facts {
     });
   }
 
+  /**
+   * Throws {@link StaleFacts} when the epoch has moved on: for what writes no entry, whose flush would have noticed, so that a
+   * revocation on another node holds for it too.
+   */
+  async confirm(): Promise<void> {
+    if ((await epochOf(this.#database, this.log)) !== this.epoch) throw new StaleFacts(this.log);
+  }
+
   /** The fact of that name, read at most once. Throws {@link StaleFacts} when the epoch has moved on. */
   get<T>(name: string, load: (snapshot: Tx) => Promise<T>): Promise<T> {
     const known = this.#known.get(name);
@@ -58,23 +66,21 @@ export class Facts {
 /** The facts of every log that is in use, newest epoch seen. */
 export class FactsCache {
   readonly #database: Database;
+  readonly #onEpoch: (log: number) => void;
   readonly #current = new Map<number, Promise<Facts>>();
+  /** The epoch of each log at the last poll. */
+  #epochs: ReadonlyMap<number, number> = new Map();
 
-  constructor(database: Database) {
+  /** @param onEpoch told by `poll` of each log whose epoch has moved on */
+  constructor(database: Database, onEpoch: (log: number) => void = () => undefined) {
     this.#database = database;
+    this.#onEpoch = onEpoch;
   }
 
   of(log: number): Promise<Facts> {
     const known = this.#current.get(log);
     if (known !== undefined) return known;
-    const fresh = this.#database.read(async (snapshot) => {
-      const head = await snapshot
-        .selectFrom('head')
-        .select('epoch')
-        .where('log', '=', log)
-        .executeTakeFirstOrThrow();
-      return new Facts(this.#database, log, head.epoch);
-    });
+    const fresh = epochOf(this.#database, log).then((epoch) => new Facts(this.#database, log, epoch));
     this.#current.set(log, fresh);
     fresh.catch(() => this.#current.delete(log));
     return fresh;
@@ -83,4 +89,32 @@ export class FactsCache {
   drop(log: number): void {
     this.#current.delete(log);
   }
+
+  /**
+   * Drops the facts that other nodes have made stale, about once a second: an operation under them would be refused in its flush, and
+   * what only reads would answer with them.
+   */
+  async poll(): Promise<void> {
+    const heads = await one(this.#database, (statement) =>
+      statement.selectFrom('head').select(['log', 'epoch']).execute(),
+    );
+    for (const { log, epoch } of heads) {
+      const current = await this.#current.get(log)?.catch(() => undefined);
+      if (current !== undefined && current.epoch !== epoch) this.drop(log);
+      if (this.#epochs.has(log) && this.#epochs.get(log) !== epoch) this.#onEpoch(log);
+    }
+    this.#epochs = new Map(heads.map(({ log, epoch }) => [log, epoch]));
+  }
+}
+
+async function epochOf(database: Database, log: number): Promise<number> {
+  const { epoch } = await one(database, (statement) =>
+    statement.selectFrom('head').select('epoch').where('log', '=', log).executeTakeFirstOrThrow(),
+  );
+  return epoch;
+}
+
+/** One select needs no snapshot: on PostgreSQL it is one round trip without. */
+function one<R>(database: Database, select: (tx: Tx) => Promise<R>): Promise<R> {
+  return database.dialect === 'postgres' ? database.single(select) : database.read(select);
 }

@@ -152,7 +152,9 @@ async function answerError(
       code: known.code,
       message: known.message,
       fix,
-      ...(known.field === undefined ? {} : { field: known.field }),
+      ...(known.field !== undefined && { field: known.field }),
+      ...(known.approval !== undefined && { approval: known.approval }),
+      ...(known.signature !== undefined && { signature: known.signature }),
       requestId: request.id,
     },
   };

@@ -10,20 +10,54 @@ export interface Log {
   readonly origin: string;
 }
 
-/** Who asks: an authenticated credential, with the facts that say what it may. */
+/**
+ * What the caller has shown: a credential, which is a service's; a session or an invitation, which are a person's; to sign in,
+ * the person's own proofs; or that others have approved what the person asked for.
+ */
+export interface Means {
+  readonly type: 'credential' | 'session' | 'invitation' | 'sign-in' | 'approval';
+  /** Of the credential, session or invitation; of the person where they sign in; of the approved request that is carried out. */
+  readonly id: string;
+  /** Authentication assurance level (SP 800-63B): how many independent factors stand behind it. */
+  readonly level: number;
+}
+
+/** Who asks, with the facts that say what they may. */
 export interface Caller {
-  readonly credential: string;
-  readonly role: Role;
+  /** Id of the credential or of the person. */
+  readonly actor: string;
+  readonly means: Means;
+  readonly roles: readonly Role[];
   /** The system that a service acts for. */
   readonly system: string | null;
   readonly log: Log;
   readonly facts: Facts;
 }
 
+export function isPerson(caller: Pick<Caller, 'means'>): boolean {
+  return caller.means.type !== 'credential';
+}
+
+/** Proofs that a person has just given: good for one change, in whose transaction they are spent. */
+export interface Proof {
+  /** Throws `auth.failed` where the one-time code was spent elsewhere meanwhile. */
+  spend(tx: Tx): Promise<void>;
+}
+
 /** The fields of a ledger entry that the operation itself knows; docs/formats/ledger-entry.md gives their meaning. */
 export interface Recorded {
+  /** The request for approval that was made, decided on or carried out. */
+  approval?: string;
   /** The credential that was issued or revoked. */
   credential?: string;
+  /** SHA-256 of the document that was decided on or signed. */
+  hash?: string;
+  /** The person that a change is about. */
+  person?: string;
+  /** The session that began or ended. */
+  session?: string;
+  /** SHA-256 of the record of the electronic signature under this. */
+  signature?: string;
   key?: string;
   version?: number;
   study?: string;
@@ -33,7 +67,7 @@ export interface Recorded {
   purpose?: string;
   /** A code out of a closed list; free text belongs to the payload. */
   reason?: string;
-  /** The state that a key or credential has after the change. */
+  /** The state that what the operation is about has after the change. */
   state?: string;
 }
 
@@ -58,6 +92,10 @@ export interface Context<Id extends OperationId> {
   readonly payload: Record<string, unknown>;
   /** Every window that the outcome depends on. */
   readonly validity: Validity[];
+  /** The id of the signature that this call makes, where its operation carries one. */
+  readonly signature: string | undefined;
+  /** Whose key seals the entry's payload where it is about a subject: the log's where the subject's is about to go. */
+  payloadUnder: 'subject' | 'log';
   /** What a change leaves to do once its transaction has committed. */
   readonly afterCommit: (() => Promise<void>)[];
 }

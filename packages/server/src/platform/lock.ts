@@ -18,7 +18,7 @@ export function lockDirectory(lockFile: string): DirectoryLock {
     database.exec('begin exclusive');
   } catch (error) {
     database?.close();
-    const busy = (DatabaseError.from(error).sqliteCode & 0xff) === 5;
+    const busy = DatabaseError.from(error).kind === 'busy';
     throw new StartupError(busy ? 'data.in_use' : 'data.unreadable', lockFile, error);
   }
   const held = database;

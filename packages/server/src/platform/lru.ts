@@ -25,6 +25,10 @@ export class LruMap<K, V> {
     }
   }
 
+  deleteWhere(condition: (key: K) => boolean): void {
+    for (const key of this.#entries.keys()) if (condition(key)) this.#entries.delete(key);
+  }
+
   delete(key: K): void {
     this.#entries.delete(key);
   }

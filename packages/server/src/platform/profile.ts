@@ -1,5 +1,6 @@
 import { getFips } from 'node:crypto';
 import type { Profile } from './config.ts';
+import type { DialectName } from './migrations.ts';
 
 /** What the regulated profile looks at (URS-085). */
 export interface Installation {
@@ -23,7 +24,7 @@ export function profileRefusals(profile: Profile, installation: Installation): s
 }
 
 /** What the present configuration cannot promise; the status page says it. */
-export function statedLimits(profile: Profile): string[] {
+export function statedLimits(profile: Profile, dialect: DialectName = 'sqlite'): string[] {
   const limits: string[] = [];
   if (profile === 'evaluation') {
     limits.push(
@@ -33,5 +34,10 @@ export function statedLimits(profile: Profile): string[] {
   limits.push(
     'Roll-back is noticed against the anchor on this machine only: whoever can rewrite the whole data directory, the anchor included, is not noticed until a witness or mirror runs elsewhere.',
   );
+  if (dialect === 'postgres') {
+    limits.push(
+      'On PostgreSQL no space is set aside for revocations, and durability is what the server and its standbys are set to: watch its disk, and keep its settings as docs/how-to/run-on-postgresql.md says.',
+    );
+  }
   return limits;
 }

@@ -9,11 +9,22 @@ const reserveBytes = 4 * 1024 * 1024;
 /** How often filling it again is tried while the disk is full. */
 const retryMs = 5000;
 
+/** What is set aside for operations that take rights away. */
+export interface Reserve {
+  /** Whether it is set aside, and nothing else need be refused. */
+  held(): boolean;
+  /** Gives it up; false when there is nothing to give. */
+  release(): boolean;
+}
+
+/** For a database on a server: this machine's disk says nothing about that one's, and nothing is set aside on it. */
+export const noReserve: Reserve = { held: () => true, release: () => false };
+
 /**
  * Space on the data disk that is given back only to operations that take rights away, so that they work on a full disk
  * (design section 4). While it is given back nothing else may use the disk.
  */
-export class SpaceReserve {
+export class SpaceReserve implements Reserve {
   readonly #file: string;
   readonly #clock: Clock;
   #held = false;

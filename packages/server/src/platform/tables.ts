@@ -1,7 +1,7 @@
 import type { KeyState, Role } from '@trialkeep/contract';
 import type { Generated } from 'kysely';
 
-/** The rows of the main database, as migrations/0001-initial.main.sqlite.sql defines them. */
+/** The rows of the main database, as the migrations of either dialect define them. */
 export interface Tables {
   instance: {
     singleton: number;
@@ -30,7 +30,8 @@ export interface Tables {
     payload_key_version: string;
     wrapped_payload_key: Uint8Array;
   };
-  head: { log: number; size: number; epoch: number; time: number; integrated_size: number; root: Uint8Array };
+  head: { log: number; size: number; epoch: number; time: number };
+  ledger_tree: { log: number; size: number; root: Uint8Array };
   ledger_entry: { log: number; position: number; bytes: Uint8Array };
   ledger_payload: { log: number; position: number; ciphertext: Uint8Array };
   ledger_tile: { log: number; level: number; tile: number; hashes: Uint8Array };
@@ -57,6 +58,7 @@ export interface Tables {
     alias: string;
     number_ciphertext: Uint8Array;
     created_at: number;
+    state: Generated<'active' | 'erasing'>;
   };
   credential: {
     id: string;
@@ -97,6 +99,104 @@ export interface Tables {
     created_at: number;
     seal: Uint8Array;
   };
+  job: {
+    name: string;
+    task: string;
+    input: string;
+    due_at: number;
+    lease: string;
+    leased_until: number;
+    attempts: number;
+    failure: string | null;
+  };
+  effect: {
+    id: string;
+    log: number;
+    kind: string;
+    input: string;
+    state: 'intended' | 'settled';
+    intended_at: number;
+    settled_at: number | null;
+    seal: Uint8Array;
+  };
+  person: {
+    id: string;
+    log: number;
+    name: string;
+    login: string;
+    state: 'invited' | 'active' | 'left';
+    roles: string;
+    password: string | null;
+    totp: string | null;
+    revision: number;
+    created_at: number;
+    failures: number;
+    locked_until: number;
+    seal: Uint8Array;
+  };
+  authenticator: {
+    id: string;
+    person: string;
+    type: 'password' | 'totp';
+    secret: Uint8Array;
+    used_step: number;
+    created_at: number;
+    seal: Uint8Array;
+  };
+  invitation: {
+    id: string;
+    log: number;
+    person: string;
+    secret_hash: Uint8Array;
+    totp: string | null;
+    state: 'open' | 'used' | 'withdrawn';
+    created_at: number;
+    expires_at: number;
+    seal: Uint8Array;
+  };
+  session: {
+    id: string;
+    log: number;
+    person: string;
+    secret_hash: Uint8Array;
+    level: number;
+    state: 'active' | 'ended';
+    created_at: number;
+    expires_at: number;
+    seal: Uint8Array;
+  };
+  approval: {
+    id: string;
+    log: number;
+    operation: string;
+    request: Uint8Array;
+    hash: string;
+    requester: string;
+    needed: number;
+    state: 'pending' | 'approved' | 'executed' | 'denied' | 'cancelled' | 'failed';
+    requested_at: number;
+    expires_at: number;
+    failure: string | null;
+    seal: Uint8Array;
+  };
+  approval_vote: {
+    approval: string;
+    person: string;
+    decision: 'approve' | 'deny';
+    voted_at: number;
+    signature: string;
+    seal: Uint8Array;
+  };
+  signature: {
+    id: string;
+    log: number;
+    person: string;
+    record: Uint8Array;
+    hash: string;
+    created_at: number;
+    seal: Uint8Array;
+  };
+  tenant_seal: { tenant: string; state: 'open' | 'sealed'; changed_at: number; seal: Uint8Array };
 }
 
 /** The row of the shred store, as migrations/0001-initial.shred.sqlite.sql defines it. */

@@ -1,5 +1,5 @@
 import { openDatabase } from '../platform/database.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database, DatabaseLocation } from '../platform/database.ts';
 import type { ShredTables } from '../platform/tables.ts';
 import * as store from './store.ts';
 import type { ShreddableKey } from './store.ts';
@@ -18,17 +18,27 @@ export class ShredStore {
     this.#database = database;
   }
 
-  static open(file: string, onDown?: (error: Error) => void): ShredStore {
-    return new ShredStore(openDatabase<ShredTables>(file, 'shred', onDown));
+  static open(file: string, onDown?: (error: Error) => void): ShredStore;
+  static open(location: DatabaseLocation, onDown?: (error: Error) => void): ShredStore | Promise<ShredStore>;
+  static open(location: DatabaseLocation, onDown?: (error: Error) => void): ShredStore | Promise<ShredStore> {
+    const opened = openDatabase<ShredTables>(location, 'shred', onDown);
+    return opened instanceof Promise
+      ? opened.then((database) => new ShredStore(database))
+      : new ShredStore(opened);
   }
 
   /** Durable when it returns. A key whose row in the main database never commits is never used. */
   async put(key: ShreddableKey): Promise<void> {
-    await this.#database.write((transaction) => store.insert(transaction, key));
+    await this.#database.single((transaction) => store.insert(transaction, key));
   }
 
   async find(id: string): Promise<ShreddableKey | undefined> {
     return this.#database.read((snapshot) => store.find(snapshot, id));
+  }
+
+  /** Forgets a key, durably when it returns; nothing where there is none. Older copies of the store still hold it. */
+  async remove(tenant: string, kind: ShreddableKey['kind'], id: string): Promise<void> {
+    await this.#database.write((transaction) => store.remove(transaction, { tenant, kind, id }));
   }
 
   async close(): Promise<void> {

@@ -13,3 +13,16 @@ export async function find(
 ): Promise<ShreddableKey | undefined> {
   return snapshot.selectFrom('shreddable_key').selectAll().where('id', '=', id).executeTakeFirst();
 }
+
+/** Removes the key; nothing where there is none. */
+export async function remove(
+  transaction: Transaction<ShredTables>,
+  { tenant, kind, id }: Pick<ShreddableKey, 'tenant' | 'kind' | 'id'>,
+): Promise<void> {
+  await transaction
+    .deleteFrom('shreddable_key')
+    .where('id', '=', id)
+    .where('tenant', '=', tenant)
+    .where('kind', '=', kind)
+    .execute();
+}

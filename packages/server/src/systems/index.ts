@@ -1,3 +1,4 @@
 export { registryImplementations } from './registry.ts';
-export { findAccount } from './store.ts';
+export { refuseSealed, sealImplementations } from './seal.ts';
+export { findAccount, findSeal } from './store.ts';
 export { tenantImplementations } from './tenants.ts';

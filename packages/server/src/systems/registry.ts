@@ -1,5 +1,6 @@
 import { sealCompact, randomId } from '@trialkeep/crypto';
 import type { OperationId, Operations, Output } from '@trialkeep/contract';
+import { beginEffect } from '../effects/index.ts';
 import type { Hierarchy } from '../keys/index.ts';
 import { OperationError } from '../platform/errors.ts';
 import { newId } from '../platform/ids.ts';
@@ -9,12 +10,21 @@ import * as store from './store.ts';
 
 export type RegistryOperationId = Extract<OperationId, `${'studies' | 'systems' | 'subjects'}.${string}`>;
 
+export interface RegistryParts {
+  readonly hierarchy: Hierarchy;
+  /** Has due jobs looked for at once. */
+  wake(): void;
+}
+
 const subjectsPerPage = 1000;
 /** Binds a subject's number to the field that holds it. */
 const numberContext = { 'trialkeep:field': 'subject.number' };
 
 /** Binds the operations on studies, systems and subjects to their behaviour. */
-export function registryImplementations(hierarchy: Hierarchy): Implementations<RegistryOperationId> {
+export function registryImplementations({
+  hierarchy,
+  wake,
+}: RegistryParts): Implementations<RegistryOperationId> {
   return {
     'studies.create': (context) => createStudy(hierarchy, context),
     'studies.list': async ({ caller, facts }) => {
@@ -28,6 +38,7 @@ export function registryImplementations(hierarchy: Hierarchy): Implementations<R
     },
     'subjects.create': (context) => createSubject(hierarchy, context),
     'subjects.list': (context) => listSubjects(context),
+    'subjects.erase': (context) => eraseSubject({ hierarchy, wake }, context),
   };
 }
 
@@ -110,7 +121,37 @@ async function createSubject(
   record.subject = alias;
   return async (tx, time) => {
     await store.insertSubject(tx, { tenant, study: input.study, alias, number_ciphertext, created_at: time });
-    return { alias, study: input.study, createdAt: time };
+    return { alias, study: input.study, createdAt: time, state: 'active' };
+  };
+}
+
+/**
+ * Means, with this change, that the subject's key goes from the shred store; a job does it (effects/). The payload of the entry
+ * is not sealed under the key that goes: it says why.
+ */
+async function eraseSubject(
+  { hierarchy, wake }: RegistryParts,
+  context: Context<'subjects.erase'>,
+): Promise<Apply<'subjects.erase'>> {
+  const { input, caller, facts, record, afterCommit } = context;
+  const tenant = tenantOf(caller);
+  const { study, alias } = input;
+  await knownStudy(tenant, study, facts);
+  record.study = study;
+  record.subject = alias;
+  context.payloadUnder = 'log';
+  const known = await facts.read((snapshot) => store.findSubject(snapshot, study, alias));
+  if (known?.state !== 'active') throw new OperationError('subject.unknown', { field: '/alias' });
+  const rowKey = await hierarchy.rowKey(tenant);
+  afterCommit.push(async () => wake());
+  return async (tx, time) => {
+    if (!(await store.beginErasure(tx, study, alias))) {
+      throw new OperationError('subject.unknown', { field: '/alias' });
+    }
+    const removal = { tenant, study, subject: alias };
+    await beginEffect(tx, { rowKey, log: caller.log.id, kind: 'shred.remove', input: removal, time });
+    record.state = 'erasing';
+    return { alias, study, createdAt: known.created_at, state: 'erasing' };
   };
 }
 
@@ -123,7 +164,12 @@ async function listSubjects({ input, caller, facts, record }: Context<'subjects.
   );
   const last = rows.at(-1);
   return {
-    subjects: rows.map(({ alias, study, created_at }) => ({ alias, study, createdAt: created_at })),
+    subjects: rows.map(({ alias, study, created_at, state }) => ({
+      alias,
+      study,
+      createdAt: created_at,
+      state,
+    })),
     next: rows.length === subjectsPerPage && last !== undefined ? last.alias : null,
   };
 }

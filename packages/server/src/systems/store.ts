@@ -1,4 +1,6 @@
-import type { Selectable } from 'kysely';
+import type { KeyObject } from 'node:crypto';
+import type { Insertable, Selectable } from 'kysely';
+import { checkRow, sealRow } from '../keys/index.ts';
 import { DatabaseError } from '../platform/database-error.ts';
 import type { Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
@@ -9,6 +11,7 @@ export type TenantRow = Selectable<Tables['tenant']>;
 export type StudyRow = Selectable<Tables['study']>;
 export type SystemRow = Selectable<Tables['system']>;
 export type SubjectRow = Selectable<Tables['subject']>;
+export type SealRow = Selectable<Tables['tenant_seal']>;
 
 /** Says what a broken unique constraint means; the names are unique within their tenant. */
 async function unlessTaken(insert: Promise<unknown>, code: ErrorCode, field: string): Promise<void> {
@@ -94,7 +97,7 @@ export async function listSystems(tx: Tx, tenant: string): Promise<SystemRow[]> 
     .execute();
 }
 
-export async function insertSubject(tx: Tx, row: SubjectRow): Promise<void> {
+export async function insertSubject(tx: Tx, row: Insertable<Tables['subject']>): Promise<void> {
   await tx.insertInto('subject').values(row).execute();
 }
 
@@ -104,13 +107,58 @@ export async function listSubjects(
   study: string,
   after: string,
   limit: number,
-): Promise<Pick<SubjectRow, 'alias' | 'study' | 'created_at'>[]> {
+): Promise<Pick<SubjectRow, 'alias' | 'study' | 'created_at' | 'state'>[]> {
   return tx
     .selectFrom('subject')
-    .select(['alias', 'study', 'created_at'])
+    .select(['alias', 'study', 'created_at', 'state'])
     .where('study', '=', study)
     .where('alias', '>', after)
     .orderBy('alias')
     .limit(limit)
+    .execute();
+}
+
+/** A subject of a study; undefined where the study has none of that alias. */
+export async function findSubject(tx: Tx, study: string, alias: string): Promise<SubjectRow | undefined> {
+  return tx
+    .selectFrom('subject')
+    .selectAll()
+    .where('study', '=', study)
+    .where('alias', '=', alias)
+    .executeTakeFirst();
+}
+
+/** Marks a subject as being erased; false where it is already. */
+export async function beginErasure(tx: Tx, study: string, alias: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('subject')
+    .set({ state: 'erasing' })
+    .where('study', '=', study)
+    .where('alias', '=', alias)
+    .where('state', '=', 'active')
+    .returning('alias')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function sealFields({ tenant, state, changed_at }: Omit<SealRow, 'seal'>): (string | number)[] {
+  return [tenant, state, changed_at];
+}
+
+/** Whether the tenant is sealed, the row's own MAC checked; undefined where it never was. */
+export async function findSeal(tx: Tx, rowKey: KeyObject, tenant: string): Promise<SealRow | undefined> {
+  const row = await tx.selectFrom('tenant_seal').selectAll().where('tenant', '=', tenant).executeTakeFirst();
+  if (row !== undefined) checkRow(rowKey, 'tenant_seal', sealFields(row), row.seal);
+  return row;
+}
+
+export async function putSeal(tx: Tx, rowKey: KeyObject, row: Omit<SealRow, 'seal'>): Promise<void> {
+  const seal = sealRow(rowKey, 'tenant_seal', sealFields(row));
+  await tx
+    .insertInto('tenant_seal')
+    .values({ ...row, seal })
+    .onConflict((conflict) =>
+      conflict.column('tenant').doUpdateSet({ state: row.state, changed_at: row.changed_at, seal }),
+    )
     .execute();
 }

@@ -9,7 +9,7 @@ import { newId } from '../platform/ids.ts';
 import type { Apply, Context, Implementations } from '../platform/implementation.ts';
 import * as store from './store.ts';
 
-export type TenantOperationId = Extract<OperationId, `tenants.${string}`>;
+export type TenantOperationId = Extract<OperationId, `tenants.${'create' | 'list'}`>;
 
 /** What making tenants needs. */
 export interface TenantParts {
@@ -59,8 +59,8 @@ async function create(
     });
     const genesis = {
       operation: 'tenants.create',
-      actor: caller.credential,
-      role: caller.role,
+      actor: caller.actor,
+      role: 'instance-administrator' as const,
       outcome: 'success' as const,
       recorded: {},
     };

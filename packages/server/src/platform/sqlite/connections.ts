@@ -1,26 +1,13 @@
 import { DatabaseSync } from 'node:sqlite';
-import type { SQLInputValue, StatementSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
+import { bindable } from '../bindable.ts';
 import { DatabaseError } from '../database-error.ts';
 import type { StatementAnswer, StatementRequest } from './writer-thread.ts';
 
-/**
- * `node:sqlite` silently binds a Date or NaN as NULL, and does not read back an integer beyond 2⁵³ − 1: only these kinds may
- * pass.
- */
-function bindable(parameters: readonly unknown[]): SQLInputValue[] {
-  return parameters.map((value) => {
-    if (value === null) return value;
-    if (typeof value === 'number' || typeof value === 'bigint') {
-      if (Number.isSafeInteger(Number(value))) return value;
-      throw new RangeError('A number that is no integer, or beyond 2⁵³ − 1, cannot be bound to a statement.');
-    }
-    if (value instanceof Uint8Array) return value;
-    if (typeof value === 'string' && value.isWellFormed() && !value.includes('\0')) return value;
-    throw new TypeError(`A value of type ${typeof value} cannot be bound to a statement.`);
-  });
-}
+/** SQLITE_ERROR: nothing more is known. */
+const genericFailure = 1;
 
 async function* noStream(): AsyncGenerator<never> {
   throw new Error('Streaming is not offered: read page by page.');
@@ -43,8 +30,12 @@ export class WriterConnection implements DatabaseConnection {
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     });
-    this.#worker.on('error', (error: Error) => this.#fail(new DatabaseError(error.message, 1, error)));
-    this.#worker.on('exit', () => this.#fail(new DatabaseError('The writer thread has ended.', 1)));
+    this.#worker.on('error', (error: Error) =>
+      this.#fail(new DatabaseError(error.message, genericFailure, error)),
+    );
+    this.#worker.on('exit', () =>
+      this.#fail(new DatabaseError('The writer thread has ended.', genericFailure)),
+    );
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
@@ -77,7 +68,7 @@ export class WriterConnection implements DatabaseConnection {
     if (this.#down === undefined && !this.#closing) this.#onDown(error);
     this.#down ??= error;
     for (const [id, resolve] of this.#waiting) {
-      resolve({ id, failure: { message: error.message, sqliteCode: error.sqliteCode } });
+      resolve({ id, failure: { message: error.message, sqliteCode: genericFailure } });
     }
     this.#waiting.clear();
   }

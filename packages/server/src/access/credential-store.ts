@@ -1,11 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import type { Role } from '@trialkeep/contract';
-import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
-export type CredentialRow = Selectable<Tables['credential']>;
+export type CredentialRow = Tables['credential'];
 type Unsealed = Omit<CredentialRow, 'seal'>;
 
 /** A credential with the keys that it names. */
@@ -33,18 +32,6 @@ export async function insertCredential(
     const seal = sealRow(rowKey, 'credential_key', [row.id, key]);
     await tx.insertInto('credential_key').values({ credential: row.id, key, seal }).execute();
   }
-}
-
-/** The log that a secret's credential belongs to, without trusting the row yet. */
-export async function findBySecret(
-  tx: Tx,
-  secretHash: Uint8Array,
-): Promise<{ id: string; log: number } | undefined> {
-  return tx
-    .selectFrom('credential')
-    .select(['id', 'log'])
-    .where('secret_hash', '=', secretHash)
-    .executeTakeFirst();
 }
 
 /** A credential of the log, its seals checked. */

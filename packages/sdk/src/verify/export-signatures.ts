@@ -1,0 +1,61 @@
+import { decodeBundle, LedgerError } from '@trialkeep/ledger';
+import type { Caller, CallOptions } from '../client/index.ts';
+import { sdkError, TrialkeepError } from '../errors.ts';
+import { sha256Hex } from './primitives.ts';
+import { formatSignatureLine, parseSignatureRecord, signedEntryOf, timeOfEntry } from './signature-record.ts';
+
+/**
+ * The signature records of a log that is being exported. They are listed behind the log, so that none is missing; those of entries
+ * that came meanwhile, behind the exported checkpoint, are left out.
+ */
+export class ExportedSignatures {
+  readonly #signed = new Set<string>();
+  #lastTime = 0;
+
+  /** Takes the entries of a bundle as it came. One that is damaged is left to the verifier. */
+  addBundle(bundle: Uint8Array, width: number): void {
+    let entries: Uint8Array[];
+    try {
+      entries = decodeBundle(bundle, width);
+    } catch (error) {
+      if (error instanceof LedgerError) return;
+      throw error;
+    }
+    for (const entry of entries) {
+      const signed = signedEntryOf(entry);
+      if (signed !== undefined) this.#signed.add(signed.signature);
+    }
+    // Times of a log never go back.
+    this.#lastTime = Math.max(this.#lastTime, timeOfEntry(entries.at(-1)));
+  }
+
+  /** The text of the file of signatures; undefined where the credential may not read them. */
+  async fetch(client: Caller, calling: CallOptions): Promise<string | undefined> {
+    const lines: string[] = [];
+    const cursors = new Set<string>();
+    for (let cursor: string | null | undefined; cursor !== null;) {
+      const input = cursor === undefined ? {} : { cursor };
+      const page = await client.call('signatures.list', input, calling).catch(unlessDenied);
+      if (page === undefined) return undefined;
+      for (const { record, document } of page.signatures) {
+        if (!this.#isNewer(record)) lines.push(formatSignatureLine({ record, document }));
+      }
+      cursor = page.next;
+      if (cursor === null) break;
+      if (cursors.has(cursor)) throw sdkError('client.bad_answer', { detail: 'its pages go round' });
+      cursors.add(cursor);
+    }
+    return lines.join('');
+  }
+
+  /** Whether a record is of an entry behind those that were taken. Everything else stays, for the verifier to judge. */
+  #isNewer(record: string): boolean {
+    if (this.#signed.has(sha256Hex(record))) return false;
+    return (parseSignatureRecord(record)?.time ?? 0) >= this.#lastTime;
+  }
+}
+
+function unlessDenied(error: unknown): undefined {
+  if (error instanceof TrialkeepError && error.code === 'access.denied') return undefined;
+  throw error;
+}

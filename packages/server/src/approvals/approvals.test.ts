@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { operations } from '@trialkeep/contract';
+import type { Operation } from '@trialkeep/contract';
+import { makeServer, refusal, shareServer } from '../fixture.test.ts';
+import {
+  approveAndRun,
+  arrange,
+  ask,
+  componentsOf,
+  dayMs,
+  decide,
+  keyState,
+  plaintext,
+  reason,
+  rejection,
+  stateOf,
+} from '../dual-control.fixture.test.ts';
+
+const shared = shareServer();
+
+test('a destruction runs once two others have approved it, with exactly what they approved [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { tenant, key, requester, one, two } = arranged;
+  const approval = await ask(arranged);
+  assert.equal(await keyState(arranged), 'deactivated');
+  assert.equal((await decide(arranged, one, approval)).state, 'pending');
+  await server.runJobs();
+  assert.equal(await keyState(arranged), 'deactivated');
+  assert.equal((await decide(arranged, two, approval)).state, 'approved');
+  await server.runJobs();
+  assert.equal((await stateOf(arranged, approval)).state, 'executed');
+  assert.equal(await keyState(arranged), 'destroyed');
+
+  const { hash } = await stateOf(arranged, approval);
+  const about = (await server.entries(tenant)).filter((entry) => entry['approval'] === approval);
+  const written = about.filter(({ operation }) => operation !== 'approvals.show');
+  assert.deepEqual(
+    written.map(({ operation, outcome, actor, key: named, hash: bound, state }) => [
+      operation,
+      outcome,
+      actor,
+      named,
+      bound,
+      state,
+    ]),
+    [
+      ['keys.destroy', 'requested', requester.id, key, hash, undefined],
+      ['approvals.approve', 'success', one.id, undefined, hash, 'pending'],
+      ['approvals.approve', 'success', two.id, undefined, hash, 'approved'],
+      ['keys.destroy', 'success', requester.id, key, hash, 'destroyed'],
+    ],
+  );
+  const secrets = await server.instance.database.read((snapshot) =>
+    snapshot.selectFrom('key_version').select('wrapped_secret').where('key', '=', key).execute(),
+  );
+  assert.deepEqual(
+    secrets.map(({ wrapped_secret }) => wrapped_secret.length),
+    [0],
+  );
+});
+
+test('what people approve is the document whose hash they send, and nothing else [URS-010] [URS-030]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { key, one } = arranged;
+  const approval = await ask(arranged);
+  const { document, approval: shown } = await server.admit('approvals.show', one.session, { approval });
+  assert.equal(createHash('sha256').update(document).digest('hex'), shown.hash);
+  const { input, operation, requester } = JSON.parse(document) as Record<string, unknown>;
+  assert.deepEqual(
+    { input, operation, requester },
+    { input: { key, reason }, operation: 'keys.destroy', requester: arranged.requester.id },
+  );
+  const signature = componentsOf(arranged, one);
+  const other = { approval, hash: 'f'.repeat(64), signature };
+  await assert.rejects(server.admit('approvals.approve', one.session, other), refusal('approval.changed'));
+});
+
+test('nobody decides on a request of their own, twice, or without a signature [URS-010] [URS-031]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { requester, one } = arranged;
+  const approval = await ask(arranged);
+  await assert.rejects(decide(arranged, requester, approval), refusal('approval.own'));
+  const { hash } = await stateOf(arranged, approval);
+  const unsigned = await rejection(server.admit('approvals.approve', one.session, { approval, hash }));
+  assert.deepEqual([unsigned.code, unsigned.signature], ['signature.needed', { meaning: 'approval', hash }]);
+  const wrong = { ...componentsOf(arranged, one), password: 'another password' };
+  await assert.rejects(
+    server.admit('approvals.approve', one.session, { approval, hash, signature: wrong }),
+    refusal('auth.failed'),
+  );
+  assert.deepEqual((await stateOf(arranged, approval)).votes, []);
+  await decide(arranged, one, approval);
+  await assert.rejects(decide(arranged, one, approval), refusal('approval.decided'));
+  assert.equal((await stateOf(arranged, approval)).votes.length, 1);
+});
+
+test('a code that signed once signs nothing again [URS-031]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { one } = arranged;
+  const [first, second] = [await ask(arranged), await ask(arranged)];
+  const signature = componentsOf(arranged, one);
+  const sign = async (approval: string) => {
+    const { hash } = await stateOf(arranged, approval);
+    return server.admit('approvals.approve', one.session, { approval, hash, signature });
+  };
+  await sign(first);
+  await assert.rejects(sign(second), refusal('auth.failed'));
+});
+
+test('a credential neither asks nor decides where that is for people [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { custodian, key } = arranged;
+  await assert.rejects(
+    server.admit('keys.destroy', custodian, { key, reason }),
+    refusal('access.person_required'),
+  );
+  const approval = await ask(arranged);
+  const { hash } = await stateOf(arranged, approval);
+  await assert.rejects(
+    server.admit('approvals.approve', custodian, { approval, hash }),
+    refusal('access.person_required'),
+  );
+});
+
+test('one denial ends a request, and so does taking it back or waiting too long [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { requester, one, two } = arranged;
+  const denied = await ask(arranged);
+  assert.equal((await decide(arranged, one, denied, 'deny')).state, 'denied');
+  await assert.rejects(decide(arranged, two, denied), refusal('approval.closed'));
+
+  const cancelled = await ask(arranged);
+  await decide(arranged, one, cancelled);
+  const taken = { approval: cancelled, reason: 'A mistake.' };
+  await assert.rejects(server.admit('approvals.cancel', two.session, taken), refusal('approval.foreign'));
+  assert.equal((await server.admit('approvals.cancel', requester.session, taken)).state, 'cancelled');
+  await assert.rejects(decide(arranged, two, cancelled), refusal('approval.closed'));
+
+  const late = await ask(arranged);
+  server.clock.time += 7 * dayMs;
+  const { approvals } = await server.admit('approvals.list', arranged.custodian, {});
+  assert.deepEqual(
+    approvals.map(({ id, state }) => [id, state]),
+    [
+      [denied, 'denied'],
+      [cancelled, 'cancelled'],
+      [late, 'expired'],
+    ],
+  );
+  await server.runJobs();
+  assert.equal(await keyState(arranged), 'deactivated');
+});
+
+test('what is approved already can still be taken back before it runs [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { requester, one, two } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  await decide(arranged, two, approval);
+  await server.admit('approvals.cancel', requester.session, { approval, reason: 'A mistake.' });
+  await server.runJobs();
+  assert.equal((await stateOf(arranged, approval)).state, 'cancelled');
+  assert.equal(await keyState(arranged), 'deactivated');
+});
+
+for (const who of ['requester', 'one'] as const) {
+  test(`what was approved does not run once the ${who === 'one' ? 'approver' : 'requester'} has left [URS-004] [URS-010]`, async () => {
+    const server = await shared();
+    const arranged = await arrange(server);
+    const { tenant, custodian, one, two } = arranged;
+    const approval = await ask(arranged);
+    await decide(arranged, one, approval);
+    await decide(arranged, two, approval);
+    await server.admit('people.leave', custodian, { person: arranged[who].id, reason: 'Left.' });
+    await server.runJobs();
+    const failure = who === 'one' ? 'approval.too_few_people' : 'access.denied';
+    const { approval: shown } = await server.admit('approvals.show', two.session, { approval });
+    assert.deepEqual([shown.state, shown.failure], ['failed', failure]);
+    assert.equal(await keyState(arranged), 'deactivated');
+    const last = (await server.entries(tenant))
+      .filter(({ operation }) => operation === 'keys.destroy')
+      .at(-1);
+    assert.deepEqual([last?.['outcome'], last?.['code']], ['refused', failure]);
+  });
+}
+
+test('a request that could never be approved is not kept [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server, ['custodian', 'custodian', 'auditor']);
+  const { key, requester } = arranged;
+  await assert.rejects(
+    server.admit('keys.destroy', requester.session, { key, reason }),
+    refusal('approval.too_few_people'),
+  );
+  const { approvals } = await server.admit('approvals.list', requester.session, {});
+  assert.deepEqual(approvals, []);
+});
+
+test('people are not asked for what cannot be done: only a key out of use is destroyed [URS-002] [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { custodian, system, requester } = arranged;
+  const { id: active } = await server.admit('keys.create', custodian, { system });
+  await assert.rejects(
+    server.admit('keys.destroy', requester.session, { key: active, reason }),
+    refusal('key.transition_undefined'),
+  );
+  await assert.rejects(
+    server.admit('keys.destroy', requester.session, { key: randomUUID(), reason }),
+    refusal('key.unknown'),
+  );
+});
+
+test('a destroyed key opens nothing, for nobody [URS-002]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { custodian, key, service, ciphertext } = arranged;
+  const recovery = await server.admit('credentials.issue', custodian, {
+    name: 'recovery',
+    role: 'data-recovery',
+    expiresAt: server.clock.time + 30 * dayMs,
+  });
+  const read = { key, ciphertext, reason: 'A question of the sponsor.' };
+  assert.equal((await server.admit('keys.decrypt', recovery.secret, read)).plaintext, plaintext);
+  await approveAndRun(arranged, await ask(arranged));
+  await assert.rejects(server.admit('keys.decrypt', recovery.secret, read), refusal('key.unusable'));
+  await assert.rejects(server.admit('keys.decrypt', service, { key, ciphertext }), refusal('key.revoked'));
+});
+
+test('the rows of a request and of a decision that somebody altered are not believed [URS-008] [URS-010]', async (t) => {
+  const server = await makeServer(t);
+  const arranged = await arrange(server);
+  const { one, two, tenant } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  const alter = (change: () => Promise<unknown>) => async () => {
+    await change();
+    await server.admit('studies.create', arranged.custodian, { protocol: randomUUID() });
+    await assert.rejects(
+      server.admit('approvals.show', two.session, { approval }),
+      refusal('server.data_altered'),
+    );
+  };
+  const { database } = server.instance;
+  const before = await database.read((tx) =>
+    tx.selectFrom('approval').selectAll().where('id', '=', approval).executeTakeFirstOrThrow(),
+  );
+  const restore = () =>
+    database.write((tx) => tx.updateTable('approval').set(before).where('id', '=', approval).execute());
+  for (const change of [{ needed: 1 }, { state: 'approved' as const }, { requester: one.id }]) {
+    await alter(() =>
+      database.write((tx) => tx.updateTable('approval').set(change).where('id', '=', approval).execute()),
+    )();
+    await restore();
+  }
+  await alter(() =>
+    database.write((tx) =>
+      tx.updateTable('approval_vote').set({ person: two.id }).where('approval', '=', approval).execute(),
+    ),
+  )();
+  assert.ok((await server.entries(tenant)).length > 0);
+});
+
+test('no operation asks for the approval of nobody, and what needs a signature takes one unrecorded [URS-010] [URS-031]', () => {
+  const all: readonly Operation[] = Object.values(operations);
+  for (const { id, approval, signature, effect, input, recorded, permission } of all) {
+    if (approval !== undefined) assert.ok(approval.people >= 1 && approval.withinDays >= 1, id);
+    if (approval !== undefined || signature !== undefined) assert.equal(effect, 'change', id);
+    assert.equal(Object.hasOwn(input.properties, 'signature'), signature !== undefined, id);
+    for (const secret of ['signature', 'password', 'code', 'plaintext', 'ciphertext']) {
+      assert.ok(!recorded.includes(secret as never), `${id} records ${secret}`);
+    }
+    assert.notEqual(permission, '', id);
+  }
+});

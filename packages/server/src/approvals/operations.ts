@@ -1,0 +1,169 @@
+import type { KeyObject } from 'node:crypto';
+import type { OperationId, Operations, Output } from '@trialkeep/contract';
+import { peopleWho } from '../access/index.ts';
+import type { Ledger } from '../audit/index.ts';
+import type { Hierarchy } from '../keys/index.ts';
+import type { Tx } from '../platform/database.ts';
+import { OperationError } from '../platform/errors.ts';
+import type { Apply, Context, Implementations } from '../platform/implementation.ts';
+import { schedule } from '../platform/jobs/index.ts';
+import { countedApprovals, findApproval, requestBytes } from './approvals.ts';
+import type { FoundApproval } from './approvals.ts';
+import * as store from './store.ts';
+
+export type ApprovalOperationId = Extract<OperationId, `approvals.${string}`>;
+type ApprovalView = Output<Operations['approvals.show']>['approval'];
+
+/** The job that carries out what has been approved; its input is `{ approval, log }`. */
+export const executionTask = 'approvals.execute';
+
+export interface ApprovalParts {
+  readonly hierarchy: Hierarchy;
+  readonly ledger: Ledger;
+  /** Has due jobs looked for at once. */
+  wake(): void;
+}
+
+/** Binds the operations on requests for approval to their behaviour. */
+export function approvalImplementations(parts: ApprovalParts): Implementations<ApprovalOperationId> {
+  return {
+    'approvals.list': (context) => list(parts, context),
+    'approvals.show': (context) => show(parts, context),
+    'approvals.approve': (context) => decide(parts, context, 'approve'),
+    'approvals.deny': (context) => decide(parts, context, 'deny'),
+    'approvals.cancel': (context) => cancel(parts, context),
+  };
+}
+
+async function list({ hierarchy }: ApprovalParts, { input, caller, facts, now }: Context<'approvals.list'>) {
+  const rowKey = await hierarchy.rowKey(caller.log.tenant);
+  const found = await facts.read(async (snapshot) => {
+    const rows = await store.listApprovals(snapshot, rowKey, caller.log.id);
+    const votes = await store.listVotes(
+      snapshot,
+      rowKey,
+      rows.map(({ id }) => id),
+    );
+    return rows.map((row) => ({ row, votes: votes.filter(({ approval }) => approval === row.id) }));
+  });
+  const approvals = found.map((each) => view(each, now));
+  return { approvals: approvals.filter(({ state }) => input.state === undefined || input.state === state) };
+}
+
+async function show(parts: ApprovalParts, context: Context<'approvals.show'>) {
+  const { found } = await read(parts, context);
+  const { payloadKey } = parts.ledger.log(context.caller.log.id);
+  const document = Buffer.from(requestBytes(payloadKey, context.caller.log, found.row)).toString('utf8');
+  return { approval: view(found, context.now), document };
+}
+
+/** One person's decision: checked before a signature is asked for, and again in the transaction that holds it. */
+async function decide(
+  parts: ApprovalParts,
+  context: Context<'approvals.approve' | 'approvals.deny'>,
+  decision: 'approve' | 'deny',
+): Promise<Apply<'approvals.approve'>> {
+  const { caller, input, now, record, signature } = context;
+  const { found, rowKey } = await read(parts, context);
+  record.hash = found.row.hash;
+  check(found, now);
+  return async (tx, time) => {
+    const present = await findApproval(tx, rowKey, caller.log.id, input.approval);
+    if (present === undefined || signature === undefined) throw new OperationError('approval.unknown');
+    check(present, time);
+    const vote = { approval: present.row.id, person: caller.actor, decision, voted_at: time, signature };
+    await store.insertVote(tx, rowKey, vote);
+    const decided = await findApproval(tx, rowKey, caller.log.id, input.approval);
+    if (decided === undefined) throw new OperationError('approval.unknown');
+    const state = await stateAfter(tx, rowKey, caller.log.id, decided);
+    if (state !== decided.row.state)
+      await store.moveApproval(tx, rowKey, decided.row, { state, failure: null });
+    if (state === 'approved') await enqueue(parts, context, tx, time);
+    record.state = state;
+    return view({ ...decided, row: { ...decided.row, state } }, time);
+  };
+
+  function check({ row, votes }: FoundApproval, time: number): void {
+    if (row.requester === caller.actor) throw new OperationError('approval.own');
+    if (stateAt(row, time) !== 'pending') throw new OperationError('approval.closed');
+    if (votes.some(({ person }) => person === caller.actor)) throw new OperationError('approval.decided');
+    if (row.hash !== input.hash) throw new OperationError('approval.changed', { field: '/hash' });
+  }
+}
+
+/** One denial ends a request; only approvals of people who may still decide count. */
+async function stateAfter(
+  tx: Tx,
+  rowKey: KeyObject,
+  log: number,
+  { row, votes }: FoundApproval,
+): Promise<'pending' | 'approved' | 'denied'> {
+  if (votes.some(({ decision }) => decision === 'deny')) return 'denied';
+  const deciders = await peopleWho(tx, rowKey, log, 'approvals:decide');
+  return countedApprovals({ row, votes }, deciders) >= row.needed ? 'approved' : 'pending';
+}
+
+async function enqueue({ wake }: ApprovalParts, context: Context<OperationId>, tx: Tx, time: number) {
+  const { log } = context.caller;
+  const { approval } = context.input as { approval: string };
+  const input = { approval, log: log.id };
+  await schedule(tx, { name: `${executionTask}/${approval}`, task: executionTask, input, dueAt: time });
+  context.afterCommit.push(async () => wake());
+}
+
+async function cancel(
+  parts: ApprovalParts,
+  context: Context<'approvals.cancel'>,
+): Promise<Apply<'approvals.cancel'>> {
+  const { caller, input, record } = context;
+  const { found, rowKey } = await read(parts, context);
+  record.hash = found.row.hash;
+  if (found.row.requester !== caller.actor) throw new OperationError('approval.foreign');
+  return async (tx, time) => {
+    const present = await findApproval(tx, rowKey, caller.log.id, input.approval);
+    if (present === undefined) throw new OperationError('approval.unknown');
+    // What is approved already may still be waiting for its turn.
+    if (!['pending', 'approved'].includes(stateAt(present.row, time)))
+      throw new OperationError('approval.closed');
+    await store.moveApproval(tx, rowKey, present.row, { state: 'cancelled', failure: null });
+    record.state = 'cancelled';
+    return view({ ...present, row: { ...present.row, state: 'cancelled' } }, time);
+  };
+}
+
+async function read({ hierarchy }: ApprovalParts, context: Context<OperationId>) {
+  const { caller, facts, record } = context;
+  const { approval } = context.input as { approval: string };
+  record.approval = approval;
+  const rowKey = await hierarchy.rowKey(caller.log.tenant);
+  const found = await facts.get(`approval ${approval}`, (snapshot) =>
+    findApproval(snapshot, rowKey, caller.log.id, approval),
+  );
+  if (found === undefined) throw new OperationError('approval.unknown', { field: '/approval' });
+  return { found, rowKey };
+}
+
+/** A request that nobody decided on in time is over without anybody doing anything. */
+function stateAt(row: store.ApprovalRow, time: number): ApprovalView['state'] {
+  return row.state === 'pending' && time >= row.expires_at ? 'expired' : row.state;
+}
+
+function view({ row, votes }: FoundApproval, time: number): ApprovalView {
+  return {
+    id: row.id,
+    operation: row.operation,
+    hash: row.hash,
+    requester: row.requester,
+    state: stateAt(row, time),
+    needed: row.needed,
+    votes: votes.map(({ person, decision, voted_at, signature }) => ({
+      person,
+      decision,
+      votedAt: voted_at,
+      signature,
+    })),
+    requestedAt: row.requested_at,
+    expiresAt: row.expires_at,
+    failure: row.failure,
+  };
+}

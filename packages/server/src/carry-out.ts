@@ -1,0 +1,118 @@
+import type { Operation, OperationId } from '@trialkeep/contract';
+import { operations } from '@trialkeep/contract';
+import type { Authenticator } from './access/index.ts';
+import { grants, peopleWho } from './access/index.ts';
+import { countedApprovals, findApproval, openRequest } from './approvals/index.ts';
+import type { ApprovedRequest } from './approvals/index.ts';
+import type { Ledger } from './audit/index.ts';
+import { stale } from './audit/index.ts';
+import type { Commits } from './commit.ts';
+import type { Hierarchy } from './keys/index.ts';
+import type { Clock } from './platform/clock.ts';
+import type { Database } from './platform/database.ts';
+import { OperationError } from './platform/errors.ts';
+import { StaleFacts } from './platform/facts.ts';
+import type { FactsCache } from './platform/facts.ts';
+import type { Apply, Context, Implementations } from './platform/implementation.ts';
+import type { Job, JobHandler } from './platform/jobs/index.ts';
+import { checkInput, newVisit } from './visit.ts';
+import type { Visit } from './visit.ts';
+
+export interface CarryOutParts {
+  readonly authenticator: Authenticator;
+  readonly facts: FactsCache;
+  readonly ledger: Ledger;
+  readonly hierarchy: Hierarchy;
+  readonly implementations: Implementations;
+  readonly clock: Clock;
+  readonly database: Database;
+  readonly commits: Commits;
+}
+
+/** How often a request is authorised again because the facts moved on underneath it; then the job tries again later. */
+const maxAttempts = 10;
+
+/**
+ * Carries out what people have approved: authorised as of now, with exactly the input that they approved, in one transaction with
+ * the end of the request and of the job that asked for it. So it happens once, whichever nodes try and whenever they die.
+ */
+export function carryOutApproved(parts: CarryOutParts): JobHandler {
+  return async ({ input, complete }) => {
+    const { approval, log } = input;
+    if (typeof approval !== 'string' || typeof log !== 'number')
+      throw new TypeError('The job names no request.');
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+      if ((await attemptOnce(parts, { approval, log }, complete)) !== stale) return;
+      parts.facts.drop(log);
+    }
+    throw new OperationError('server.busy');
+  };
+}
+
+async function attemptOnce(
+  parts: CarryOutParts,
+  asked: { approval: string; log: number },
+  complete: Job['complete'],
+): Promise<unknown> {
+  try {
+    const visit = await approvedVisit(parts, asked);
+    if (visit === undefined) return await parts.database.write((tx) => complete(tx));
+    return await carryOut(parts, visit, complete);
+  } catch (error) {
+    if (error instanceof StaleFacts) return stale;
+    throw error;
+  }
+}
+
+/** The approved request as a visit of the person who made it; undefined where nothing is left to carry out. */
+async function approvedVisit(
+  { ledger, hierarchy, facts: cache, authenticator, clock }: CarryOutParts,
+  { approval, log: id }: { approval: string; log: number },
+): Promise<Visit | undefined> {
+  const log = await ledger.open(id);
+  const facts = await cache.of(id);
+  const rowKey = await hierarchy.rowKey(log.tenant);
+  const found = await facts.read((snapshot) => findApproval(snapshot, rowKey, id, approval));
+  if (found === undefined || found.row.state !== 'approved') return undefined;
+  const approved = openRequest(log.payloadKey, log, found);
+  const { operation, input } = approved.document;
+  const caller = await authenticator.requester(log, facts, found.row.requester, approval);
+  const asked = { operation: operation as OperationId, authorization: undefined, input };
+  const request = { ...asked, source: 'approval', requestId: approval };
+  const authenticated = { caller, validity: [], proof: undefined };
+  return newVisit(operations[asked.operation], request, authenticated, clock.now(), approved);
+}
+
+async function carryOut(parts: CarryOutParts, visit: Visit, complete: Job['complete']): Promise<unknown> {
+  const { context, approved, request } = visit;
+  const act = parts.implementations[request.operation] as (
+    context: Context<OperationId>,
+  ) => Promise<Apply<OperationId>>;
+  try {
+    if (approved === undefined) throw new Error('Nothing was approved.');
+    await checkStillApproved(parts, visit, approved);
+    checkInput(visit);
+    return await parts.commits.change(visit, await act(context), complete);
+  } catch (error) {
+    // What the server is to blame for is tried again; what the request is to blame for is over.
+    if (!(error instanceof OperationError) || error.code.startsWith('server.')) throw error;
+    return parts.commits.giveUp(visit, error, complete);
+  }
+}
+
+/** Whoever asked must still be allowed to, and those who approved must still be people who may decide. */
+async function checkStillApproved(
+  { hierarchy }: CarryOutParts,
+  { context, operation }: { context: Visit['context']; operation: Operation },
+  approved: ApprovedRequest,
+): Promise<void> {
+  const { caller, facts } = context;
+  if (!grants(caller, operation.permission)) throw new OperationError('access.denied');
+  const rowKey = await hierarchy.rowKey(caller.log.tenant);
+  const deciders = await facts.read((snapshot) =>
+    peopleWho(snapshot, rowKey, caller.log.id, 'approvals:decide'),
+  );
+  if (countedApprovals(approved, deciders) < approved.row.needed) {
+    throw new OperationError('approval.too_few_people');
+  }
+}

@@ -1,0 +1,162 @@
+import type { KeyObject } from 'node:crypto';
+import type { OperationId } from '@trialkeep/contract';
+import type { CompactKey } from '@trialkeep/crypto';
+import { findPerson } from './access/index.ts';
+import { closeApproval, keepRequest } from './approvals/index.ts';
+import type { Appended, Ledger } from './audit/index.ts';
+import { payloadKey, stale, storageError } from './audit/index.ts';
+import type { Hierarchy } from './keys/index.ts';
+import type { Tx } from './platform/database.ts';
+import { OperationError } from './platform/errors.ts';
+import type { FactsCache } from './platform/facts.ts';
+import type { Apply, Context } from './platform/implementation.ts';
+import type { Job } from './platform/jobs/index.ts';
+import type { Reserve } from './platform/reserve.ts';
+import { sign } from './signatures/index.ts';
+import { outsideOf, sealEntry } from './visit.ts';
+import type { Visit } from './visit.ts';
+
+export interface CommitParts {
+  readonly facts: FactsCache;
+  readonly ledger: Ledger;
+  readonly hierarchy: Hierarchy;
+  readonly reserve: Reserve;
+  readonly notes: { warn(details: object, message: string): void };
+}
+
+/** The transaction of a change. */
+interface Transaction {
+  readonly tx: Tx;
+  /** The database's. */
+  readonly time: number;
+  readonly rowKey: KeyObject;
+}
+
+/** The last steps of a visit (design section 4): flush, decide, and what follows a commit. Nothing else writes entries for it. */
+export class Commits {
+  readonly #parts: CommitParts;
+
+  constructor(parts: CommitParts) {
+    this.#parts = parts;
+  }
+
+  /** Writes the entry of a use, a read or a refusal. */
+  async append(visit: Visit, refusal: OperationError | undefined): Promise<Appended | typeof stale> {
+    const { caller, validity } = visit.context;
+    const draft = sealEntry(visit, refusal, await this.#payloadKey(visit.context));
+    const windows = refusal === undefined ? validity : [];
+    return this.#parts.ledger.appender.append(caller.log.id, caller.facts.epoch, draft, windows);
+  }
+
+  /**
+   * Commits a change with its entry, and with the end of the job that it is the effect of. On a full disk an urgent change gets
+   * the space that was reserved for it.
+   */
+  async change(visit: Visit, apply: Apply<OperationId>, complete?: Job['complete']): Promise<unknown> {
+    const { context, operation } = visit;
+    const commit = (): Promise<unknown> =>
+      this.#commit(visit, undefined, async (transaction) => {
+        const outside = outsideOf(context, transaction.time);
+        if (outside !== undefined) throw new OperationError(outside);
+        const result = await this.#apply(visit, apply, transaction);
+        await complete?.(transaction.tx);
+        return result;
+      });
+    let result: unknown;
+    try {
+      result = await commit();
+    } catch (error) {
+      const failure = storageError(error);
+      const full = failure instanceof OperationError && failure.code === 'server.storage_full';
+      if (!full || operation.urgent !== true || !this.#parts.reserve.release()) throw error;
+      result = await commit();
+    }
+    if (result !== stale) await this.#settle(context);
+    return result;
+  }
+
+  /** Ends an approved request that cannot be carried out, with the refusal that says why. */
+  async giveUp(visit: Visit, refusal: OperationError, complete: Job['complete']): Promise<unknown> {
+    const { context, approved } = visit;
+    delete context.record.state;
+    const result = await this.#commit(visit, refusal, async ({ tx, rowKey }) => {
+      if (approved !== undefined) {
+        await closeApproval(tx, rowKey, approved.row, { state: 'failed', failure: refusal.code });
+      }
+      await complete(tx);
+    });
+    if (result !== stale) await this.#settle({ ...context, afterCommit: [] });
+    return result;
+  }
+
+  async #commit<T>(
+    visit: Visit,
+    refusal: OperationError | undefined,
+    work: (transaction: Transaction) => Promise<T>,
+  ): Promise<T | typeof stale> {
+    const { caller } = visit.context;
+    const key = await this.#payloadKey(visit.context);
+    const rowKey = await this.#parts.hierarchy.rowKey(caller.log.tenant);
+    return this.#parts.ledger.appender.change(caller.log.id, caller.facts.epoch, async (tx, time) => {
+      const result = await work({ tx, time, rowKey });
+      return { result, draft: sealEntry(visit, refusal, key) };
+    });
+  }
+
+  /** Inside the transaction: what the operation does, or, under dual control, that it is kept until people approve it. */
+  async #apply(visit: Visit, apply: Apply<OperationId>, transaction: Transaction): Promise<unknown> {
+    const { operation, approved, proof } = visit;
+    const { tx, time, rowKey } = transaction;
+    await proof?.spend(tx);
+    if (operation.approval !== undefined && approved === undefined) return this.#keep(visit, transaction);
+    if (approved !== undefined) {
+      await closeApproval(tx, rowKey, approved.row, { state: 'executed', failure: null });
+    }
+    const result = await apply(tx, time);
+    if (operation.signature !== undefined) await signVisit(visit, transaction);
+    return result;
+  }
+
+  async #keep(visit: Visit, { tx, time, rowKey }: Transaction): Promise<undefined> {
+    const { operation, context } = visit;
+    const { log, actor } = context.caller;
+    const keys = { rowKey, payloadKey: this.#parts.ledger.log(log.id).payloadKey };
+    const asked = { log, operation, input: context.input, requester: actor, time };
+    const { id, hash } = await keepRequest(tx, keys, asked);
+    Object.assign(context.record, { approval: id, hash });
+    visit.kept = id;
+  }
+
+  /**
+   * What follows a commit that cannot be taken back: failing here must not look like a change that failed. The anchor follows
+   * before the answer, so that a roll-back to before an acknowledged change is noticed.
+   */
+  async #settle({ afterCommit, caller }: Context<OperationId>): Promise<void> {
+    this.#parts.facts.drop(caller.log.id);
+    try {
+      for (const work of afterCommit) await work();
+      await this.#parts.ledger.anchorNow(caller.log.id);
+    } catch (error) {
+      this.#parts.notes.warn({ error: String(error) }, 'A committed change could not be anchored yet.');
+    }
+  }
+
+  #payloadKey({ caller, record, payloadUnder }: Context<OperationId>): Promise<CompactKey> {
+    const subject = payloadUnder === 'subject' ? record.subject : undefined;
+    return payloadKey(this.#parts.hierarchy, this.#parts.ledger.log(caller.log.id), subject);
+  }
+}
+
+/** Makes the electronic signature under a change, and puts its hash on the entry. */
+async function signVisit({ operation, context }: Visit, { tx, time, rowKey }: Transaction): Promise<void> {
+  const { caller, record, signature: id } = context;
+  const { hash, approval } = record;
+  if (operation.signature === undefined || id === undefined || hash === undefined || approval === undefined) {
+    throw new Error(`Operation ${operation.id} does not say what is signed.`);
+  }
+  const person = await findPerson(tx, rowKey, caller.log.id, caller.actor);
+  if (person === undefined) throw new OperationError('auth.revoked');
+  const { meaning } = operation.signature;
+  const about = { log: caller.log, operation: operation.id, meaning, person, hash, approval };
+  record.signature = await sign(tx, rowKey, { id, ...about, time });
+}

@@ -1,0 +1,73 @@
+import type { KeyObject } from 'node:crypto';
+import { sql } from 'kysely';
+import type { Selectable } from 'kysely';
+import { checkRow, sealRow } from '../keys/index.ts';
+import type { Tx } from '../platform/database.ts';
+import type { Tables } from '../platform/tables.ts';
+
+export type EffectRow = Selectable<Tables['effect']>;
+
+/** Names the job that settles an effect. */
+export const jobPrefix = 'effects.settle/';
+
+function seal(rowKey: KeyObject, row: Omit<EffectRow, 'seal'>): Uint8Array {
+  return sealRow(rowKey, 'effect', sealedFields(row));
+}
+
+function sealedFields(row: Omit<EffectRow, 'seal'>) {
+  return [row.id, row.log, row.kind, row.input, row.state, row.intended_at, row.settled_at] as const;
+}
+
+export async function insert(tx: Tx, rowKey: KeyObject, row: Omit<EffectRow, 'seal'>): Promise<void> {
+  await tx
+    .insertInto('effect')
+    .values({ ...row, seal: seal(rowKey, row) })
+    .execute();
+}
+
+/** The effect with its seal not yet checked, for the log says which key checks it; undefined where there is none. */
+export async function find(snapshot: Tx, id: string): Promise<EffectRow | undefined> {
+  return snapshot.selectFrom('effect').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+/** Throws `database.altered` where the row is not the one that was written. */
+export function check(rowKey: KeyObject, row: EffectRow): void {
+  checkRow(rowKey, 'effect', sealedFields(row), row.seal);
+}
+
+/** Marks an effect that was meant as done; false where it is not open any more. */
+export async function settle(tx: Tx, rowKey: KeyObject, row: EffectRow, time: number): Promise<boolean> {
+  const settled = { ...row, state: 'settled', settled_at: time } as const;
+  const updated = await tx
+    .updateTable('effect')
+    .set({ state: settled.state, settled_at: time, seal: seal(rowKey, settled) })
+    .where('id', '=', row.id)
+    .where('state', '=', 'intended')
+    .returning('id')
+    .executeTakeFirst();
+  return updated !== undefined;
+}
+
+/** An effect that was meant and is not settled, with what its job says. */
+export interface OpenEffect {
+  readonly id: string;
+  readonly log: number;
+  readonly kind: string;
+  readonly intended_at: number;
+  /** Runs so far; null where the effect has lost its job. */
+  readonly attempts: number | null;
+  /** The error code of the last run that failed. */
+  readonly failure: string | null;
+}
+
+/** Every open effect, the oldest first. */
+export async function listOpen(tx: Tx): Promise<OpenEffect[]> {
+  return tx
+    .selectFrom('effect')
+    .leftJoin('job', (join) => join.on('job.name', '=', sql<string>`${sql.lit(jobPrefix)} || effect.id`))
+    .select(['id', 'log', 'kind', 'intended_at', 'attempts', 'failure'])
+    .where('state', '=', 'intended')
+    .orderBy('intended_at')
+    .orderBy('id')
+    .execute();
+}

@@ -1,0 +1,3 @@
+export { signatureImplementations } from './operations.ts';
+export type { SignatureOperationId } from './operations.ts';
+export { sign } from './sign.ts';

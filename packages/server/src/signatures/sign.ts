@@ -1,0 +1,67 @@
+import type { KeyObject } from 'node:crypto';
+import type { SignatureMeaning } from '@trialkeep/contract';
+import { canonicalBytes, sha256Hex } from '../platform/canonical.ts';
+import type { Tx } from '../platform/database.ts';
+import type { Log } from '../platform/implementation.ts';
+import * as store from './store.ts';
+
+/** What a person signs, once both components have been checked. */
+export interface Signing {
+  readonly id: string;
+  readonly log: Log;
+  readonly operation: string;
+  readonly meaning: SignatureMeaning;
+  readonly person: { readonly id: string; readonly name: string };
+  /** SHA-256 of the signed document, in hexadecimal. */
+  readonly hash: string;
+  /** The request for approval that the document is of. */
+  readonly approval: string;
+  /** The database's time, as the entry has it. */
+  readonly time: number;
+}
+
+/** The signature record of docs/formats/signature.md. */
+export interface SignatureRecord {
+  readonly approval: string;
+  readonly components: readonly ['password', 'totp'];
+  readonly hash: string;
+  readonly meaning: SignatureMeaning;
+  readonly name: string;
+  readonly operation: string;
+  readonly origin: string;
+  readonly person: string;
+  readonly signature: string;
+  readonly time: number;
+  readonly utc: string;
+  readonly v: 1;
+}
+
+/** Stores the record of a signature, and gives the hash of it that the entry of the same transaction has to carry. */
+export async function sign(tx: Tx, rowKey: KeyObject, signing: Signing): Promise<string> {
+  const { id, log, operation, meaning, person, hash, approval, time } = signing;
+  const record: SignatureRecord = {
+    approval,
+    components: ['password', 'totp'],
+    hash,
+    meaning,
+    name: person.name,
+    operation,
+    origin: log.origin,
+    person: person.id,
+    signature: id,
+    time,
+    utc: new Date(time).toISOString(),
+    v: 1,
+  };
+  const bytes = canonicalBytes(record);
+  const recordHash = sha256Hex(bytes);
+  await store.insertSignature(tx, rowKey, {
+    id,
+    log: log.id,
+    person: person.id,
+    record: bytes,
+    hash: recordHash,
+    created_at: time,
+  });
+  return recordHash;
+}
