@@ -55,11 +55,14 @@ const decision = {
 export const approvalOperations = {
   'approvals.list': define({
     id: 'approvals.list',
-    summary: 'List what waits, or has waited, for the approval of people',
+    summary: 'List what waits, or has waited, for the approval of people, a page at a time',
     method: 'GET',
     path: '/v1/approvals',
-    input: Type.Object({ state: Type.Optional(Type.Enum(approvalStates)) }, closed),
-    output: Type.Object({ approvals: Type.Array(approval) }, closed),
+    input: Type.Object(
+      { state: Type.Optional(Type.Enum(approvalStates)), cursor: Type.Optional(cursor) },
+      closed,
+    ),
+    output: Type.Object({ approvals: Type.Array(approval), next: nextCursor }, closed),
     permission: 'approvals:read',
     effect: 'read',
     record: 'entry',
@@ -142,8 +145,10 @@ export const approvalOperations = {
             {
               id: uuid,
               person: uuid,
-              name: Type.String(),
-              meaning: Type.Enum(signatureMeanings),
+              name: Type.Union([Type.String(), Type.Null()], {
+                description: 'null where the record was altered',
+              }),
+              meaning: Type.Union([Type.Enum(signatureMeanings), Type.Null()]),
               signedAt: time,
               record: Type.String({ description: "Canonical JSON; its SHA-256 is in the ledger's entry" }),
               document: Type.Union([Type.String(), Type.Null()], {

@@ -112,6 +112,11 @@ export const errors = {
     message: 'There are fewer people who could approve this than have to.',
     fix: 'Invite more people who may decide, other than yourself.',
   },
+  'approval.too_many_open': {
+    status: 409,
+    message: 'You have too many requests that still wait for others.',
+    fix: 'Have them decided, or take back those that are not wanted any more.',
+  },
   'signature.needed': {
     status: 428,
     message: 'This needs an electronic signature.',
@@ -173,6 +178,11 @@ export const errors = {
     message: 'The tenant is sealed: none of its keys can be used.',
     fix: 'Ask a custodian why; lifting the seal needs the approval of two others.',
     state: 'sealed',
+  },
+  'tenant.not_sealed': {
+    status: 409,
+    message: 'The tenant is not sealed, or that seal is not the one that holds now.',
+    fix: 'Ask for the state of the seal, and give the time at which it was set.',
   },
   'tenant.exists': {
     status: 409,

@@ -19,7 +19,7 @@ const tenant = Type.Object(
 const sealState = Type.Object(
   {
     state: Type.Enum(['open', 'sealed'], { description: 'sealed: no key of the tenant can be used' }),
-    changedAt: Type.Union([time, Type.Null()]),
+    changedAt: time,
   },
   closed,
 );
@@ -136,18 +136,18 @@ export const instanceOperations = {
   }),
   'tenants.unseal': define({
     id: 'tenants.unseal',
-    summary: 'Lift the seal of the tenant',
+    summary: 'Lift the seal that was set at that time, and no later one',
     method: 'POST',
     path: '/v1/seal/lift',
-    input: Type.Object({ reason }, closed),
+    input: Type.Object({ reason, sealedAt: time }, closed),
     output: sealState,
     permission: 'seal:manage',
     approval: { people: 2, withinDays: 7 },
     effect: 'change',
     record: 'entry',
-    recorded: ['reason'],
+    recorded: ['reason', 'sealedAt'],
     reason: 'required',
-    errors: [],
+    errors: ['tenant.not_sealed'],
     requirements: ['URS-010', 'URS-036'],
   }),
 } as const;

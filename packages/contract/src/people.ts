@@ -153,6 +153,7 @@ export const peopleOperations = {
   'sessions.create': define({
     ...changed,
     id: 'sessions.create',
+    urgent: true,
     summary: 'Sign in with password and one-time code; the session is shown once',
     path: '/v1/sessions',
     input: Type.Object(

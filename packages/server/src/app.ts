@@ -1,3 +1,4 @@
+import { CryptoError } from '@trialkeep/crypto';
 import { openApiDocument, operations } from '@trialkeep/contract';
 import type { OperationId } from '@trialkeep/contract';
 import {
@@ -13,6 +14,7 @@ import {
   executionTask,
   findApproval,
   listApprovals,
+  recoverApproved,
   requestBytes,
 } from './approvals/index.ts';
 import {
@@ -32,6 +34,7 @@ import { openInstance } from './instance/index.ts';
 import type { OpenInstance } from './instance/index.ts';
 import { keyImplementations, rotationHandler, rotationTask } from './keys/index.ts';
 import type { KeyNaming } from './keys/index.ts';
+import { OperationError, StartupError } from './platform/errors.ts';
 import { systemClock } from './platform/clock.ts';
 import type { Clock } from './platform/clock.ts';
 import { FactsCache } from './platform/facts.ts';
@@ -47,8 +50,10 @@ import { reconcile } from './reconcile.ts';
 import type { ReconcileParts } from './reconcile.ts';
 import { signatureImplementations } from './signatures/index.ts';
 import {
+  completeSeals,
   findAccount,
   findSeal,
+  tenantsWithoutSeal,
   registryImplementations,
   sealImplementations,
   tenantImplementations,
@@ -121,12 +126,18 @@ const stated: Pick<ReconcileParts, 'persons' | 'sessions' | 'approvals' | 'tenan
     })),
   sessions: listSessions,
   approvals: listApprovals,
-  tenantSeal: async (snapshot, rowKey, tenant) => (await findSeal(snapshot, rowKey, tenant))?.state ?? 'open',
+  // Older tenants get their row once the ledger has been found not to speak of a seal.
+  tenantSeal: async (snapshot, rowKey, tenant) =>
+    (await tenantsWithoutSeal(snapshot)).includes(tenant)
+      ? 'open'
+      : (await findSeal(snapshot, rowKey, tenant)).state,
 };
 
 /** Starts what a server does by itself beside answering requests. */
 async function beginWork(rooms: Rooms, notes: GateNotes): Promise<{ end(): Promise<void> }> {
   const { ledger, facts, unauthenticated, jobs, effects } = rooms;
+  await completeSeals(rooms);
+  await recoverApproved(rooms.database);
   await effects.recover();
   await jobs.start(rooms.handlers);
   let polling: Promise<void> | undefined;
@@ -223,7 +234,20 @@ export function wire(
     await ledger.poll();
     jobs.wake();
   };
-  return { gate, ledger, facts, unauthenticated, jobs, effects, handlers, implementations, status, poll };
+  return {
+    database,
+    hierarchy,
+    gate,
+    ledger,
+    facts,
+    unauthenticated,
+    jobs,
+    effects,
+    handlers,
+    implementations,
+    status,
+    poll,
+  };
 }
 
 /** Binds every operation of the contract; the compiler refuses a contract with an operation that nothing implements. */
@@ -243,8 +267,13 @@ function bind(
     (await authenticator.credential(facts, caller.log, caller.actor))?.keys ?? new Set();
   const documentOf = async (facts: Facts, log: Log, approval: string): Promise<Uint8Array | undefined> => {
     const rowKey = await hierarchy.rowKey(log.tenant);
-    const found = await facts.read((snapshot) => findApproval(snapshot, rowKey, log.id, approval));
-    return found && requestBytes(ledger.log(log.id).payloadKey, log, found.row);
+    try {
+      const found = await facts.read((snapshot) => findApproval(snapshot, rowKey, log.id, approval));
+      return found && requestBytes(ledger.log(log.id).payloadKey, log, found.row);
+    } catch (error) {
+      if (isAltered(error)) return undefined;
+      throw error;
+    }
   };
   return {
     'instance.openapi': async () => openApiDocument(Object.values(operations), version),
@@ -258,6 +287,13 @@ function bind(
     ...keyImplementations({ hierarchy, naming, keysOf }),
     ...ledgerImplementations({ database, hierarchy, ledger }),
   };
+}
+
+/** Whether what was read is not what was written. */
+function isAltered(error: unknown): boolean {
+  if (error instanceof CryptoError) return true;
+  if (error instanceof StartupError) return error.code === 'database.altered';
+  return error instanceof OperationError && error.code === 'server.data_altered';
 }
 
 function statusOf({ configuration, database, recovery, root }: OpenInstance) {

@@ -1,7 +1,7 @@
 import type { Operation, OperationId } from '@trialkeep/contract';
 import { operations } from '@trialkeep/contract';
 import type { Authenticator } from './access/index.ts';
-import { grants, peopleWho } from './access/index.ts';
+import { findPerson, grants, peopleWho } from './access/index.ts';
 import { countedApprovals, findApproval, openRequest } from './approvals/index.ts';
 import type { ApprovedRequest } from './approvals/index.ts';
 import type { Ledger } from './audit/index.ts';
@@ -79,7 +79,9 @@ async function approvedVisit(
   const caller = await authenticator.requester(log, facts, found.row.requester, approval);
   const asked = { operation: operation as OperationId, authorization: undefined, input };
   const request = { ...asked, source: 'approval', requestId: approval };
-  const authenticated = { caller, validity: [], proof: undefined };
+  // What is approved and not carried out in time is over.
+  const validity = [{ from: 0, until: found.row.expires_at, refusal: 'approval.closed' as const }];
+  const authenticated = { caller, validity, proof: undefined };
   return newVisit(operations[asked.operation], request, authenticated, clock.now(), approved);
 }
 
@@ -109,9 +111,12 @@ async function checkStillApproved(
   const { caller, facts } = context;
   if (!grants(caller, operation.permission)) throw new OperationError('access.denied');
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const deciders = await facts.read((snapshot) =>
-    peopleWho(snapshot, rowKey, caller.log.id, 'approvals:decide'),
-  );
+  const { requester, deciders } = await facts.read(async (snapshot) => ({
+    requester: await findPerson(snapshot, rowKey, caller.log.id, caller.actor),
+    deciders: await peopleWho(snapshot, rowKey, caller.log.id, 'approvals:decide'),
+  }));
+  // Somebody who was invited anew has lost what they signed in with, perhaps to whoever asked in their name.
+  if (requester?.password !== approved.row.requester_password) throw new OperationError('access.denied');
   if (countedApprovals(approved, deciders) < approved.row.needed) {
     throw new OperationError('approval.too_few_people');
   }

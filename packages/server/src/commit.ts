@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { OperationId } from '@trialkeep/contract';
 import type { CompactKey } from '@trialkeep/crypto';
 import { findPerson } from './access/index.ts';
-import { closeApproval, keepRequest } from './approvals/index.ts';
+import { moveApproval, keepRequest } from './approvals/index.ts';
 import type { Appended, Ledger } from './audit/index.ts';
 import { payloadKey, stale, storageError } from './audit/index.ts';
 import type { Hierarchy } from './keys/index.ts';
@@ -81,7 +81,7 @@ export class Commits {
     delete context.record.state;
     const result = await this.#commit(visit, refusal, async ({ tx, rowKey }) => {
       if (approved !== undefined) {
-        await closeApproval(tx, rowKey, approved.row, { state: 'failed', failure: refusal.code });
+        await moveApproval(tx, rowKey, approved.row, { state: 'failed', failure: refusal.code });
       }
       await complete(tx);
     });
@@ -97,10 +97,16 @@ export class Commits {
     const { caller } = visit.context;
     const key = await this.#payloadKey(visit.context);
     const rowKey = await this.#parts.hierarchy.rowKey(caller.log.tenant);
-    return this.#parts.ledger.appender.change(caller.log.id, caller.facts.epoch, async (tx, time) => {
-      const result = await work({ tx, time, rowKey });
-      return { result, draft: sealEntry(visit, refusal, key) };
-    });
+    const undo = remember(visit);
+    try {
+      return await this.#parts.ledger.appender.change(caller.log.id, caller.facts.epoch, async (tx, time) => {
+        const result = await work({ tx, time, rowKey });
+        return { result, draft: sealEntry(visit, refusal, key) };
+      });
+    } catch (error) {
+      undo();
+      throw error;
+    }
   }
 
   /** Inside the transaction: what the operation does, or, under dual control, that it is kept until people approve it. */
@@ -110,7 +116,7 @@ export class Commits {
     await proof?.spend(tx);
     if (operation.approval !== undefined && approved === undefined) return this.#keep(visit, transaction);
     if (approved !== undefined) {
-      await closeApproval(tx, rowKey, approved.row, { state: 'executed', failure: null });
+      await moveApproval(tx, rowKey, approved.row, { state: 'executed', failure: null });
     }
     const result = await apply(tx, time);
     if (operation.signature !== undefined) await signVisit(visit, transaction);
@@ -145,6 +151,28 @@ export class Commits {
     const subject = payloadUnder === 'subject' ? record.subject : undefined;
     return payloadKey(this.#parts.hierarchy, this.#parts.ledger.log(caller.log.id), subject);
   }
+}
+
+/** What a transaction that rolls back has put on the record did not happen: gives what takes the visit back to now. */
+function remember(visit: Visit): () => void {
+  const { record, payload, afterCommit } = visit.context;
+  const before = {
+    record: { ...record },
+    payload: { ...payload },
+    works: afterCommit.length,
+    kept: visit.kept,
+  };
+  return () => {
+    for (const [live, then] of [
+      [record, before.record],
+      [payload, before.payload],
+    ] as const) {
+      for (const name of Object.keys(live)) Reflect.deleteProperty(live, name);
+      Object.assign(live, then);
+    }
+    afterCommit.length = before.works;
+    visit.kept = before.kept;
+  };
 }
 
 /** Makes the electronic signature under a change, and puts its hash on the entry. */

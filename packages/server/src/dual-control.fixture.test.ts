@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Input, OperationId, Operations, Role } from '@trialkeep/contract';
-import { codeOf, makePerson, password, signIn } from './people.fixture.test.ts';
+import { codeOf, enrol, makePerson, password, signIn } from './people.fixture.test.ts';
 import type { House, TestPerson } from './people.fixture.test.ts';
 import { makeTenant } from './fixture.test.ts';
 import type { TestServer } from './fixture.test.ts';
@@ -74,6 +74,23 @@ export async function rejection(promise: Promise<unknown>): Promise<OperationErr
   );
   assert.ok(error instanceof OperationError, String(error));
   return error;
+}
+
+/** Somebody who was invited anew enrols and signs in again. */
+export async function comeBack(
+  { server, tenant }: Arranged,
+  person: Present,
+  invitation: string,
+): Promise<Present> {
+  const house: House = {
+    admit: server.admit,
+    clock: server.clock,
+    managers: { one: '', two: '', instance: '' },
+    logs: { one: { tenant }, two: { tenant: null }, instance: { tenant: null } },
+  };
+  const secret = await enrol(house, invitation);
+  const back = { ...person, secret };
+  return { ...back, session: (await signIn(house, back)).secret };
 }
 
 /** The two components, with a code that was not used yet. */

@@ -132,7 +132,10 @@ export class Gate {
       if (operation.permission !== 'sign-in') {
         return await authenticator.authenticate(request.authorization, now);
       }
-      if (!isValid(operation, request.input)) throw new OperationError('request.invalid');
+      if (!isValid(operation, request.input)) {
+        this.#parts.unauthenticated.count(request.source, request.operation);
+        throw new OperationError('request.invalid');
+      }
       const signedIn = shown.signedIn ?? (await authenticator.signIn(request.input as SignIn, now));
       if (signedIn === undefined) return undefined;
       shown.signedIn = signedIn;

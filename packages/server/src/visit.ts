@@ -1,5 +1,5 @@
-import type { ErrorCode, Operation, OperationId } from '@trialkeep/contract';
-import { operations } from '@trialkeep/contract';
+import type { ErrorCode, Operation, OperationId, Role } from '@trialkeep/contract';
+import { doors, operations } from '@trialkeep/contract';
 import type { CompactKey } from '@trialkeep/crypto';
 import { Compile } from 'typebox/compile';
 import { grantingRole } from './access/index.ts';
@@ -111,7 +111,7 @@ export function sealEntry(visit: Visit, refusal: OperationError | undefined, key
     via: isPerson(caller) ? caller.means : undefined,
     field: refusal?.field,
   };
-  const role = grantingRole(caller, operation.permission) ?? caller.roles[0];
+  const role = roleOf(visit);
   const draft = {
     operation: operation.id,
     actor: caller.actor,
@@ -121,6 +121,12 @@ export function sealEntry(visit: Visit, refusal: OperationError | undefined, key
     ...(refusal !== undefined && { code: refusal.code }),
   };
   return sealDraft(draft, caller.log.origin, payload, key);
+}
+
+/** The role that the caller acted in; where none of theirs suffices, the one they came in. Doors take no role. */
+function roleOf({ operation: { permission }, context: { caller } }: Visit): Role | undefined {
+  if ((doors as readonly string[]).includes(permission)) return undefined;
+  return grantingRole(caller, permission) ?? caller.roles[0];
 }
 
 function outcomeOf({ kept }: Visit, refusal: OperationError | undefined): Outcome {

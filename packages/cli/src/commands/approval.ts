@@ -54,14 +54,19 @@ function registerLooking(approval: Command, io: Io): void {
     .addOption(new Option('--state <state>', 'only those in this state').choices(approvalStates))
     .action(async (options: ListOptions) => {
       const { client } = await connect(io, options);
-      const answer = await client.call(
-        'approvals.list',
-        options.state === undefined ? {} : { state: options.state },
-      );
-      await print(io, options, answer, () =>
+      const approvals: Approval[] = [];
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await client.call('approvals.list', {
+          ...(options.state !== undefined && { state: options.state }),
+          ...(cursor !== undefined && { cursor }),
+        });
+        approvals.push(...page.approvals);
+        cursor = page.next;
+      }
+      await print(io, options, { approvals }, () =>
         table(
           ['id', 'state', 'operation', 'approvals', 'asked', 'until', 'asked by'],
-          answer.approvals.map((row) => [
+          approvals.map((row) => [
             row.id,
             row.state,
             row.operation,

@@ -59,16 +59,24 @@ export function register(program: Command, io: Io): void {
 }
 
 function registerSeal(tenant: Command, io: Io): void {
-  for (const verb of ['seal', 'unseal'] as const) {
-    addServerVerb(tenant, verb, operations[`tenants.${verb}`].summary)
-      .addOption(reasonOption(true))
-      .action(async (options: SealOptions) => {
-        const { client } = await connect(io, options);
-        const reason = await readReason(io, options.reason);
-        const answer = await client.call(`tenants.${verb}`, { reason });
-        await print(io, options, answer, () => sealLine(answer));
-      });
-  }
+  addServerVerb(tenant, 'seal', operations['tenants.seal'].summary)
+    .addOption(reasonOption(true))
+    .action(async (options: SealOptions) => {
+      const { client } = await connect(io, options);
+      const reason = await readReason(io, options.reason);
+      const answer = await client.call('tenants.seal', { reason });
+      await print(io, options, answer, () => sealLine(answer));
+    });
+
+  addServerVerb(tenant, 'unseal', 'Lift the seal that holds now, and no later one')
+    .addOption(reasonOption(true))
+    .action(async (options: SealOptions) => {
+      const { client } = await connect(io, options);
+      const reason = await readReason(io, options.reason);
+      const { changedAt: sealedAt } = await client.call('tenants.seal-state', {});
+      const answer = await client.call('tenants.unseal', { reason, sealedAt });
+      await print(io, options, answer, () => sealLine(answer));
+    });
 
   addServerVerb(tenant, 'seal-state', operations['tenants.seal-state'].summary).action(
     async (options: SessionOptions) => {
@@ -80,7 +88,7 @@ function registerSeal(tenant: Command, io: Io): void {
 }
 
 function sealLine({ state, changedAt }: SealState): string {
-  const since = changedAt === null ? '' : ` since ${isoTime(changedAt)}`;
+  const since = ` since ${isoTime(changedAt)}`;
   return state === 'sealed'
     ? `The tenant is sealed${since}: none of its keys can be used.`
     : `The tenant is open${since}.`;

@@ -98,7 +98,7 @@ export class Authenticator {
       await this.#verifier.pretend(input);
       return undefined;
     }
-    const outcome = await this.#verifier.verify(log, claimed, input, now);
+    const outcome = await this.#verifier.verify(log, claimed, input, now, 'stranger');
     const { id: actor } = claimed.person;
     const means = { type: 'sign-in', id: actor, level: levels.two } as const;
     // Roles come with the session: to sign in takes none.
@@ -117,7 +117,7 @@ export class Authenticator {
   async prove({ actor, facts, log }: Caller, components: Components, now: number): Promise<Proof> {
     const claimed = await this.#verifier.claimed(facts, log, { id: actor });
     if (claimed === undefined) throw new OperationError('auth.failed');
-    const outcome = await this.#verifier.verify(log, claimed, components, now);
+    const outcome = await this.#verifier.verify(log, claimed, components, now, 'known');
     if (typeof outcome === 'string') throw new OperationError(outcome);
     return outcome;
   }

@@ -5,16 +5,19 @@ import { OperationError } from '../platform/errors.ts';
 
 /** Each takes 64 MiB and a thread of the pool that files use too. */
 const maxAtOnce = 2;
-/** With the time that each takes, more would wait longer than anybody does. */
+/** Of each kind. With the time that each takes, more would wait longer than anybody does. */
 const maxWaiting = 32;
+
+/** Who asks: somebody who has shown a session or an invitation, or anybody at all who tries to sign in. */
+export type Asker = 'known' | 'stranger';
 
 /**
  * The slow work on passwords, off the main thread: a few at a time, and a bounded number in line, so that no flood of sign-ins
- * takes the memory away. Beyond that, `server.busy`.
+ * takes the memory away. Beyond that, `server.busy`. Those who are known go first, in a line of their own.
  */
 export class Passwords {
   readonly #hashing: PasswordHashing;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Record<Asker, (() => void)[]> = { known: [], stranger: [] };
   #running = 0;
   #decoy: Promise<string> | undefined;
 
@@ -25,24 +28,31 @@ export class Passwords {
 
   /** The PHC string to store. */
   hash(password: string): Promise<string> {
-    return this.#inTurn(() => hashPassword(password, this.#hashing));
+    return this.#inTurn('known', () => hashPassword(password, this.#hashing));
   }
 
   /** Whether it is the password of the hash. Without one the answer is no, after the same work. */
-  verify(password: string, hash: string | undefined): Promise<boolean> {
-    return this.#inTurn(async () => {
+  verify(asker: Asker, password: string, hash: string | undefined): Promise<boolean> {
+    return this.#inTurn(asker, async () => {
       // Made at the first call, whoever it is about, so that its time tells nothing.
-      this.#decoy ??= hashPassword(randomBytes(32).toString('base64'), this.#hashing);
-      const decoy = await this.#decoy;
+      const decoy = await this.#decoyHash();
       const matches = await verifyPassword(password, hash ?? decoy);
       return hash !== undefined && matches;
     });
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #decoyHash(): Promise<string> {
+    const decoy = this.#decoy ?? hashPassword(randomBytes(32).toString('base64'), this.#hashing);
+    this.#decoy = decoy;
+    decoy.catch(() => (this.#decoy = undefined));
+    return decoy;
+  }
+
+  async #inTurn<T>(asker: Asker, work: () => Promise<T>): Promise<T> {
     if (this.#running >= maxAtOnce) {
-      if (this.#waiting.length >= maxWaiting) throw new OperationError('server.busy');
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      const line = this.#waiting[asker];
+      if (line.length >= maxWaiting) throw new OperationError('server.busy');
+      await new Promise<void>((resolve) => line.push(resolve));
     } else {
       this.#running += 1;
     }
@@ -50,7 +60,7 @@ export class Passwords {
       return await work();
     } finally {
       // Hands its place over, so that nobody who comes just now takes it.
-      const next = this.#waiting.shift();
+      const next = this.#waiting.known.shift() ?? this.#waiting.stranger.shift();
       if (next === undefined) this.#running -= 1;
       else next();
     }

@@ -224,8 +224,8 @@ export async function withdrawInvitations(tx: Tx, rowKey: KeyObject, person: str
     .where('person', '=', person)
     .where('state', '=', 'open')
     .execute();
+  // Taking away needs no trust in the row: one that somebody altered is withdrawn as well.
   for (const row of rows) {
-    checkRow(rowKey, 'invitation', invitationFields(row), row.seal);
     await changeInvitation(tx, rowKey, row, { state: 'withdrawn', totp: null });
   }
 }

@@ -82,8 +82,6 @@ export async function endSessions(tx: Tx, rowKey: KeyObject, person: string): Pr
     .where('person', '=', person)
     .where('state', '=', 'active')
     .execute();
-  for (const row of rows) {
-    checkRow(rowKey, 'session', sealedFields(row), row.seal);
-    await endSession(tx, rowKey, row);
-  }
+  // Taking away needs no trust in the row: one that somebody altered ends as well.
+  for (const row of rows) await endSession(tx, rowKey, row);
 }

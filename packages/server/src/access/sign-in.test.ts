@@ -201,7 +201,9 @@ test('a signature takes both components of the person who is signed in [URS-026]
 test('passwords are worked on two at a time, and only so many wait [URS-027]', async () => {
   const passwords = new Passwords(cheap);
   const hash = await passwords.hash(password);
-  const asked = Array.from({ length: 40 }, (_, i) => passwords.verify(i === 33 ? password : 'wrong', hash));
+  const asked = Array.from({ length: 40 }, (_, i) =>
+    passwords.verify('stranger', i === 33 ? password : 'wrong', hash),
+  );
   const settled = await Promise.allSettled(asked);
   const busy = settled.filter(({ status }) => status === 'rejected');
   assert.equal(busy.length, 6);
@@ -209,6 +211,20 @@ test('passwords are worked on two at a time, and only so many wait [URS-027]', a
     assert.ok(each.status === 'rejected' && each.reason.code === 'server.busy');
   }
   assert.deepEqual(settled[33], { status: 'fulfilled', value: true });
-  assert.equal(await passwords.verify(password, hash), true);
-  assert.equal(await passwords.verify(password, undefined), false);
+  assert.equal(await passwords.verify('known', password, hash), true);
+  assert.equal(await passwords.verify('stranger', password, undefined), false);
+});
+
+test('strangers in line keep nobody from signing who is known [URS-027] [URS-031]', async () => {
+  const passwords = new Passwords(cheap);
+  const hash = await passwords.hash(password);
+  const done: string[] = [];
+  const strangers = Array.from({ length: 34 }, async () => {
+    await passwords.verify('stranger', 'wrong', hash);
+    done.push('stranger');
+  });
+  await assert.rejects(passwords.verify('stranger', password, hash), { code: 'server.busy' });
+  assert.equal(await passwords.verify('known', password, hash), true);
+  assert.ok(done.length <= 4, `${done.length} strangers went first`);
+  await Promise.all(strangers);
 });

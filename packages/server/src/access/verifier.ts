@@ -7,7 +7,7 @@ import { OperationError } from '../platform/errors.ts';
 import type { Facts } from '../platform/facts.ts';
 import type { Log, Proof } from '../platform/implementation.ts';
 import { countFailure, forgetFailures } from './attempts-store.ts';
-import type { Passwords } from './passwords.ts';
+import type { Asker, Passwords } from './passwords.ts';
 import * as store from './people-store.ts';
 import type { AuthenticatorRow, PersonRow } from './people-store.ts';
 
@@ -63,7 +63,7 @@ export class Verifier {
 
   /** The work of a verification that can have no other outcome, because there is nobody to verify. */
   async pretend({ password }: Components): Promise<void> {
-    await this.#passwords.verify(password, undefined);
+    await this.#passwords.verify('stranger', password, undefined);
   }
 
   /**
@@ -75,10 +75,11 @@ export class Verifier {
     { person, password, totp }: Claimed,
     given: Components,
     now: number,
+    asker: Asker,
   ): Promise<Proof | Extract<ErrorCode, 'auth.failed' | 'auth.locked'>> {
     if (person.locked_until > now) return 'auth.locked';
     const hash = password && Buffer.from(password.secret).toString('utf8');
-    const isPassword = await this.#passwords.verify(given.password, hash);
+    const isPassword = await this.#passwords.verify(asker, given.password, hash);
     const step = totp && (await this.#stepOf(log, totp, given.code, now));
     if (person.state === 'active' && isPassword && totp !== undefined && step !== undefined) {
       const rowKey = await this.#hierarchy.rowKey(log.tenant);

@@ -3,11 +3,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { operations } from '@trialkeep/contract';
 import type { Operation } from '@trialkeep/contract';
+import { recordedStates } from '../audit/index.ts';
 import { makeServer, refusal, shareServer } from '../fixture.test.ts';
+import { recoverApproved } from './index.ts';
 import {
   approveAndRun,
   arrange,
   ask,
+  comeBack,
   componentsOf,
   dayMs,
   decide,
@@ -270,6 +273,146 @@ test('the rows of a request and of a decision that somebody altered are not beli
   assert.ok((await server.entries(tenant)).length > 0);
 });
 
+test('a decision made before its person was invited anew does not count, and can be made again [URS-010] [URS-028]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { custodian, one, two } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  const { invitation } = await server.admit('people.reinvite', custodian, {
+    person: one.id,
+    reason: 'Stolen.',
+  });
+  assert.equal((await decide(arranged, two, approval)).state, 'pending');
+  await server.runJobs();
+  assert.equal(await keyState(arranged), 'deactivated');
+  const back = await comeBack(arranged, one, invitation.secret);
+  assert.equal((await decide(arranged, back, approval)).state, 'approved');
+  await server.runJobs();
+  assert.equal(await keyState(arranged), 'destroyed');
+});
+
+test('a request made before its person was invited anew does not run [URS-010] [URS-028]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { custodian, requester, one, two } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  await decide(arranged, two, approval);
+  const reinvited = { person: requester.id, reason: 'Stolen.' };
+  const { invitation } = await server.admit('people.reinvite', custodian, reinvited);
+  await comeBack(arranged, requester, invitation.secret);
+  await server.runJobs();
+  const shown = await stateOf(arranged, approval);
+  assert.deepEqual([shown.state, shown.failure], ['failed', 'access.denied']);
+  assert.equal(await keyState(arranged), 'deactivated');
+});
+
+test('what is approved and not carried out in time is over [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { one, two } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  await decide(arranged, two, approval);
+  server.clock.time += 7 * dayMs;
+  const listed = await server.admit('approvals.list', arranged.custodian, { state: 'expired' });
+  assert.deepEqual(
+    listed.approvals.map(({ id }) => id),
+    [approval],
+  );
+  await server.runJobs();
+  const { approvals } = await server.admit('approvals.list', arranged.custodian, {});
+  assert.deepEqual(
+    approvals.map(({ state, failure }) => [state, failure]),
+    [['failed', 'approval.closed']],
+  );
+  assert.equal(await keyState(arranged), 'deactivated');
+});
+
+test('an approved request that has lost its job is carried out after the next start [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { one, two } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  await decide(arranged, two, approval);
+  const { database } = server.instance;
+  await database.write((tx) => tx.deleteFrom('job').execute());
+  await server.runJobs();
+  assert.equal(await keyState(arranged), 'deactivated');
+  await recoverApproved(database);
+  await server.runJobs();
+  assert.equal((await stateOf(arranged, approval)).state, 'executed');
+});
+
+test('a request that failed and was put back as approved is noticed at start [URS-010] [URS-080]', async (t) => {
+  const server = await makeServer(t);
+  const arranged = await arrange(server);
+  const { custodian, requester, one, two, tenant } = arranged;
+  const approval = await ask(arranged);
+  await decide(arranged, one, approval);
+  await decide(arranged, two, approval);
+  const { database, ledger } = server.instance;
+  const row = await database.read((tx) =>
+    tx.selectFrom('approval').selectAll().where('id', '=', approval).executeTakeFirstOrThrow(),
+  );
+  const demoted = { person: requester.id, roles: ['auditor' as const], reason: 'Moved.' };
+  await server.admit('people.set-roles', custodian, demoted);
+  await server.runJobs();
+  const stateInLedger = () =>
+    database.read((snapshot) => recordedStates(snapshot, ledger.logOfTenant(tenant)?.id ?? 0));
+  assert.equal((await stateInLedger()).approval.get(approval)?.state, 'failed');
+  await database.write((tx) => tx.updateTable('approval').set(row).where('id', '=', approval).execute());
+  assert.notEqual(row.state, (await stateInLedger()).approval.get(approval)?.state);
+});
+
+test('requests come page by page, and nobody has more than a hundred waiting [URS-010]', async (t) => {
+  const server = await makeServer(t);
+  const arranged = await arrange(server);
+  const { key, requester, custodian } = arranged;
+  for (let i = 0; i < 100; i++) await ask(arranged);
+  await assert.rejects(
+    server.admit('keys.destroy', requester.session, { key, reason }),
+    refusal('approval.too_many_open'),
+  );
+  const { database } = server.instance;
+  const rows = await database.read((tx) => tx.selectFrom('approval').select('id').execute());
+  assert.equal(rows.length, 100);
+  const first = await server.admit('approvals.list', custodian, {});
+  assert.equal(first.approvals.length, 100);
+  assert.ok(first.next);
+  const rest = await server.admit('approvals.list', custodian, { cursor: first.next });
+  assert.deepEqual([rest.approvals.length, rest.next], [0, null]);
+  await assert.rejects(
+    server.admit('approvals.list', custodian, { cursor: 'x' }),
+    refusal('request.invalid'),
+  );
+});
+
+test('a change that was rolled back leaves nothing of it on the record of its refusal [URS-032]', async (t) => {
+  const server = await makeServer(t);
+  const arranged = await arrange(server);
+  const { one, tenant } = arranged;
+  const approval = await ask(arranged);
+  const { database } = server.instance;
+  const { hash } = await stateOf(arranged, approval);
+  // The signature is the last that is written before the entry.
+  await database.write((tx) => tx.schema.alterTable('signature').renameTo('away').execute());
+  await assert.rejects(
+    server.admit('approvals.approve', one.session, {
+      approval,
+      hash,
+      signature: componentsOf(arranged, one),
+    }),
+    refusal('server.storage_failed'),
+  );
+  await database.write((tx) => tx.schema.alterTable('away').renameTo('signature').execute());
+  const signed = (await server.entries(tenant)).filter(({ signature }) => signature !== undefined);
+  assert.deepEqual(signed, []);
+  assert.deepEqual((await stateOf(arranged, approval)).votes, []);
+});
+
 test('no operation asks for the approval of nobody, and what needs a signature takes one unrecorded [URS-010] [URS-031]', () => {
   const all: readonly Operation[] = Object.values(operations);
   for (const { id, approval, signature, effect, input, recorded, permission } of all) {
@@ -279,6 +422,8 @@ test('no operation asks for the approval of nobody, and what needs a signature t
     for (const secret of ['signature', 'password', 'code', 'plaintext', 'ciphertext']) {
       assert.ok(!recorded.includes(secret as never), `${id} records ${secret}`);
     }
+    // The input is kept as it is: it must hold no components.
+    assert.ok(approval === undefined || signature === undefined, id);
     assert.notEqual(permission, '', id);
   }
 });

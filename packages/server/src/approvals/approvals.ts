@@ -2,7 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import type { Operation } from '@trialkeep/contract';
 import { openCompact, sealCompact } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
-import { peopleWho } from '../access/index.ts';
+import { findPerson, peopleWho } from '../access/index.ts';
+import type { PersonRow } from '../access/index.ts';
 import { canonicalBytes, sha256Hex } from '../platform/canonical.ts';
 import type { Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
@@ -12,6 +13,8 @@ import * as store from './store.ts';
 import type { ApprovalRow, VoteRow } from './store.ts';
 
 const dayMs = 86_400_000;
+/** Requests of one person that may wait at a time. */
+const maxOpen = 100;
 
 /** What a log's requests are kept under. */
 export interface RequestKeys {
@@ -43,11 +46,19 @@ export async function keepRequest(
   asked: { log: Log; operation: Operation; input: object; requester: string; time: number },
 ): Promise<{ id: string; hash: string }> {
   const { log, operation, input, requester, time } = asked;
-  const { approval } = operation;
-  if (approval === undefined || approval.people < 1) throw new Error(`${operation.id} needs no approval.`);
+  const { approval, signature } = operation;
+  // An input with the components of a signature must never be kept.
+  if (approval === undefined || approval.people < 1 || signature !== undefined) {
+    throw new Error(`${operation.id} is not for people to approve.`);
+  }
+  const person = await findPerson(tx, keys.rowKey, log.id, requester);
+  if (person?.password == null) throw new OperationError('auth.revoked');
   const deciders = await peopleWho(tx, keys.rowKey, log.id, 'approvals:decide');
   if (deciders.filter(({ id }) => id !== requester).length < approval.people) {
     throw new OperationError('approval.too_few_people');
+  }
+  if ((await store.countOpen(tx, log.id, requester, time)) >= maxOpen) {
+    throw new OperationError('approval.too_many_open');
   }
   const id = newId();
   const document = {
@@ -68,6 +79,7 @@ export async function keepRequest(
     request: sealCompact({ ...keys.payloadKey, context: requestContext(log, id), plaintext }),
     hash,
     requester,
+    requester_password: person.password,
     needed: approval.people,
     state: 'pending',
     requested_at: time,
@@ -105,11 +117,8 @@ export function openRequest(payloadKey: CompactKey, log: Log, found: FoundApprov
   return { ...found, document: JSON.parse(Buffer.from(bytes).toString('utf8')) as RequestDocument };
 }
 
-/**
- * Ends an approved request, in the transaction of what it did; throws where another node has ended it, so that all of that is
- * rolled back.
- */
-export async function closeApproval(
+/** Moves a request on; throws where somebody else was faster, so that everything beside it is rolled back. */
+export async function moveApproval(
   tx: Tx,
   rowKey: KeyObject,
   row: ApprovalRow,
@@ -118,15 +127,22 @@ export async function closeApproval(
   if (!(await store.moveApproval(tx, rowKey, row, to))) throw new OperationError('approval.closed');
 }
 
+/** A person with what they sign in with now. */
+type Decider = Pick<PersonRow, 'id' | 'password'>;
+
 /** How many people have approved who may decide now, never counting the requester. */
-export function countedApprovals(
-  { row, votes }: FoundApproval,
-  deciders: readonly { readonly id: string }[],
-): number {
+export function countedApprovals({ row, votes }: FoundApproval, deciders: readonly Decider[]): number {
   return votes.filter(
-    ({ person, decision }) =>
-      decision === 'approve' && person !== row.requester && deciders.some(({ id }) => id === person),
+    (vote) =>
+      vote.decision === 'approve' &&
+      vote.person !== row.requester &&
+      deciders.some((decider) => isDecisionOf(vote, decider)),
   ).length;
+}
+
+/** Whether the decision was made with what the person signs in with now, and not with what may have been stolen before. */
+export function isDecisionOf(vote: VoteRow, { id, password }: Decider): boolean {
+  return vote.person === id && vote.password === password;
 }
 
 function requestContext({ origin }: Log, approval: string): Record<string, string> {

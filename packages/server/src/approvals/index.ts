@@ -1,12 +1,12 @@
 export {
-  closeApproval,
   countedApprovals,
   findApproval,
   keepRequest,
+  moveApproval,
   openRequest,
   requestBytes,
 } from './approvals.ts';
 export type { ApprovedRequest } from './approvals.ts';
-export { approvalImplementations, executionTask } from './operations.ts';
+export { approvalImplementations, executionTask, recoverApproved } from './operations.ts';
 export type { ApprovalOperationId } from './operations.ts';
 export { listApprovals } from './store.ts';

@@ -1,13 +1,14 @@
 import type { KeyObject } from 'node:crypto';
 import type { OperationId, Operations, Output } from '@trialkeep/contract';
-import { peopleWho } from '../access/index.ts';
+import { findPerson, peopleWho } from '../access/index.ts';
 import type { Ledger } from '../audit/index.ts';
 import type { Hierarchy } from '../keys/index.ts';
-import type { Tx } from '../platform/database.ts';
+import { cursorBehind, placeOfCursor } from '../platform/cursor.ts';
+import type { Database, Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
 import type { Apply, Context, Implementations } from '../platform/implementation.ts';
-import { schedule } from '../platform/jobs/index.ts';
-import { countedApprovals, findApproval, requestBytes } from './approvals.ts';
+import { ensure, schedule } from '../platform/jobs/index.ts';
+import { moveApproval, countedApprovals, findApproval, isDecisionOf, requestBytes } from './approvals.ts';
 import type { FoundApproval } from './approvals.ts';
 import * as store from './store.ts';
 
@@ -16,6 +17,8 @@ type ApprovalView = Output<Operations['approvals.show']>['approval'];
 
 /** The job that carries out what has been approved; its input is `{ approval, log }`. */
 export const executionTask = 'approvals.execute';
+
+const approvalsPerPage = 100;
 
 export interface ApprovalParts {
   readonly hierarchy: Hierarchy;
@@ -37,17 +40,28 @@ export function approvalImplementations(parts: ApprovalParts): Implementations<A
 
 async function list({ hierarchy }: ApprovalParts, { input, caller, facts, now }: Context<'approvals.list'>) {
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const found = await facts.read(async (snapshot) => {
-    const rows = await store.listApprovals(snapshot, rowKey, caller.log.id);
-    const votes = await store.listVotes(
-      snapshot,
-      rowKey,
-      rows.map(({ id }) => id),
-    );
-    return rows.map((row) => ({ row, votes: votes.filter(({ approval }) => approval === row.id) }));
+  const after = input.cursor === undefined ? { requestedAt: -1, id: '' } : placeOf(input.cursor);
+  const filter = { state: input.state, time: now, after };
+  const { rows, votes } = await facts.read(async (snapshot) => {
+    const rows = await store.pageOfApprovals(snapshot, rowKey, caller.log.id, filter, approvalsPerPage);
+    const ids = rows.map(({ id }) => id);
+    return { rows, votes: await store.listVotes(snapshot, rowKey, ids) };
   });
-  const approvals = found.map((each) => view(each, now));
-  return { approvals: approvals.filter(({ state }) => input.state === undefined || input.state === state) };
+  const last = rows.at(-1);
+  const isFull = rows.length === approvalsPerPage && last !== undefined;
+  return {
+    approvals: rows.map((row) =>
+      view({ row, votes: votes.filter(({ approval }) => approval === row.id) }, now),
+    ),
+    next: isFull ? cursorBehind(last.requested_at, last.id) : null,
+  };
+}
+
+/** A cursor is the time of the last request of the page before, in base 36, and its id. */
+function placeOf(cursor: string): { requestedAt: number; id: string } {
+  const place = placeOfCursor(cursor);
+  if (place === undefined) throw new OperationError('request.invalid', { field: '/cursor' });
+  return { requestedAt: place.time, id: place.id };
 }
 
 async function show(parts: ApprovalParts, context: Context<'approvals.show'>) {
@@ -66,12 +80,13 @@ async function decide(
   const { caller, input, now, record, signature } = context;
   const { found, rowKey } = await read(parts, context);
   record.hash = found.row.hash;
-  check(found, now);
+  check(found, await context.facts.read((snapshot) => decider(snapshot)), now);
   return async (tx, time) => {
     const present = await findApproval(tx, rowKey, caller.log.id, input.approval);
     if (present === undefined || signature === undefined) throw new OperationError('approval.unknown');
-    check(present, time);
-    const vote = { approval: present.row.id, person: caller.actor, decision, voted_at: time, signature };
+    const { id: person, password } = await decider(tx);
+    check(present, { id: person, password }, time);
+    const vote = { approval: present.row.id, person, decision, voted_at: time, signature, password };
     await store.insertVote(tx, rowKey, vote);
     const decided = await findApproval(tx, rowKey, caller.log.id, input.approval);
     if (decided === undefined) throw new OperationError('approval.unknown');
@@ -83,10 +98,20 @@ async function decide(
     return view({ ...decided, row: { ...decided.row, state } }, time);
   };
 
-  function check({ row, votes }: FoundApproval, time: number): void {
+  async function decider(tx: Tx): Promise<{ id: string; password: string }> {
+    const person = await findPerson(tx, rowKey, caller.log.id, caller.actor);
+    if (person?.password == null) throw new OperationError('auth.revoked');
+    return { id: person.id, password: person.password };
+  }
+
+  function check(
+    { row, votes }: FoundApproval,
+    person: { id: string; password: string },
+    time: number,
+  ): void {
     if (row.requester === caller.actor) throw new OperationError('approval.own');
     if (stateAt(row, time) !== 'pending') throw new OperationError('approval.closed');
-    if (votes.some(({ person }) => person === caller.actor)) throw new OperationError('approval.decided');
+    if (votes.some((vote) => isDecisionOf(vote, person))) throw new OperationError('approval.decided');
     if (row.hash !== input.hash) throw new OperationError('approval.changed', { field: '/hash' });
   }
 }
@@ -103,11 +128,22 @@ async function stateAfter(
   return countedApprovals({ row, votes }, deciders) >= row.needed ? 'approved' : 'pending';
 }
 
+/** At start: everything that is approved has its job, whatever was done to the jobs. */
+export async function recoverApproved(database: Database): Promise<void> {
+  await database.write(async (tx) => {
+    for (const { id, log } of await store.withoutJob(tx, `${executionTask}/`)) {
+      await ensure(tx, { ...executionJob(id, log), dueAt: 0 });
+    }
+  });
+}
+
+function executionJob(approval: string, log: number) {
+  return { name: `${executionTask}/${approval}`, task: executionTask, input: { approval, log } };
+}
+
 async function enqueue({ wake }: ApprovalParts, context: Context<OperationId>, tx: Tx, time: number) {
-  const { log } = context.caller;
   const { approval } = context.input as { approval: string };
-  const input = { approval, log: log.id };
-  await schedule(tx, { name: `${executionTask}/${approval}`, task: executionTask, input, dueAt: time });
+  await schedule(tx, { ...executionJob(approval, context.caller.log.id), dueAt: time });
   context.afterCommit.push(async () => wake());
 }
 
@@ -125,7 +161,7 @@ async function cancel(
     // What is approved already may still be waiting for its turn.
     if (!['pending', 'approved'].includes(stateAt(present.row, time)))
       throw new OperationError('approval.closed');
-    await store.moveApproval(tx, rowKey, present.row, { state: 'cancelled', failure: null });
+    await moveApproval(tx, rowKey, present.row, { state: 'cancelled', failure: null });
     record.state = 'cancelled';
     return view({ ...present, row: { ...present.row, state: 'cancelled' } }, time);
   };
@@ -143,9 +179,10 @@ async function read({ hierarchy }: ApprovalParts, context: Context<OperationId>)
   return { found, rowKey };
 }
 
-/** A request that nobody decided on in time is over without anybody doing anything. */
+/** A request that was not decided on, or not carried out, in time is over without anybody doing anything. */
 function stateAt(row: store.ApprovalRow, time: number): ApprovalView['state'] {
-  return row.state === 'pending' && time >= row.expires_at ? 'expired' : row.state;
+  const isOpen = row.state === 'pending' || row.state === 'approved';
+  return isOpen && time >= row.expires_at ? 'expired' : row.state;
 }
 
 function view({ row, votes }: FoundApproval, time: number): ApprovalView {

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
@@ -8,19 +9,18 @@ export type ApprovalRow = Selectable<Tables['approval']>;
 export type VoteRow = Selectable<Tables['approval_vote']>;
 type Unsealed<Row> = Omit<Row, 'seal'>;
 
+/** The states that end by themselves when the time is over. */
+const expiring = ['pending', 'approved'] as const;
+
 function approvalFields(row: Unsealed<ApprovalRow>): (string | number | null)[] {
-  const { id, log, operation, hash, requester, needed, state, requested_at, expires_at, failure } = row;
-  return [id, log, operation, hash, requester, needed, state, requested_at, expires_at, failure];
+  const { id, log, operation, hash, requester, requester_password, needed } = row;
+  const { state, requested_at, expires_at, failure } = row;
+  const asked = [id, log, operation, hash, requester, requester_password, needed];
+  return [...asked, state, requested_at, expires_at, failure];
 }
 
-function voteFields({
-  approval,
-  person,
-  decision,
-  voted_at,
-  signature,
-}: Unsealed<VoteRow>): (string | number)[] {
-  return [approval, person, decision, voted_at, signature];
+function voteFields(row: Unsealed<VoteRow>): (string | number)[] {
+  return [row.approval, row.person, row.decision, row.voted_at, row.signature, row.password];
 }
 
 export async function insertApproval(tx: Tx, rowKey: KeyObject, row: Unsealed<ApprovalRow>): Promise<void> {
@@ -65,23 +65,83 @@ export async function findApproval(
   return row;
 }
 
+/** Every request of the log. */
 export async function listApprovals(tx: Tx, rowKey: KeyObject, log: number): Promise<ApprovalRow[]> {
-  const rows = await tx
+  const rows = await tx.selectFrom('approval').selectAll().where('log', '=', log).execute();
+  return checkedApprovals(rowKey, rows);
+}
+
+/** What a list of requests is asked for. */
+export interface ApprovalFilter {
+  readonly state: ApprovalRow['state'] | 'expired' | undefined;
+  readonly time: number;
+  /** The place of the last request of the page before. */
+  readonly after: { readonly requestedAt: number; readonly id: string };
+}
+
+/** A page of a log's requests in the order of asking. Those that nobody ended in time are expired, whatever their rows say. */
+export async function pageOfApprovals(
+  tx: Tx,
+  rowKey: KeyObject,
+  log: number,
+  { state, time, after }: ApprovalFilter,
+  limit: number,
+): Promise<ApprovalRow[]> {
+  let query = tx
     .selectFrom('approval')
     .selectAll()
     .where('log', '=', log)
+    .where((eb) =>
+      eb.or([
+        eb('requested_at', '>', after.requestedAt),
+        eb.and([eb('requested_at', '=', after.requestedAt), eb('id', '>', after.id)]),
+      ]),
+    )
     .orderBy('requested_at')
     .orderBy('id')
+    .limit(limit);
+  if (state === 'expired') query = query.where('state', 'in', expiring).where('expires_at', '<=', time);
+  else if (state !== undefined) query = query.where('state', '=', state);
+  if (state === 'pending' || state === 'approved') query = query.where('expires_at', '>', time);
+  return checkedApprovals(rowKey, await query.execute());
+}
+
+/** Requests of one person that still wait. */
+export async function countOpen(tx: Tx, log: number, requester: string, time: number): Promise<number> {
+  const row = await tx
+    .selectFrom('approval')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('log', '=', log)
+    .where('requester', '=', requester)
+    .where('state', 'in', expiring)
+    .where('expires_at', '>', time)
+    .executeTakeFirstOrThrow();
+  return row.count;
+}
+
+/** Approved requests that nothing will carry out, because they have lost their job. */
+export async function withoutJob(tx: Tx, jobPrefix: string): Promise<{ id: string; log: number }[]> {
+  return tx
+    .selectFrom('approval')
+    .leftJoin('job', (join) => join.on('job.name', '=', sql<string>`${sql.lit(jobPrefix)} || approval.id`))
+    .select(['approval.id', 'approval.log'])
+    .where('approval.state', '=', 'approved')
+    .where('job.name', 'is', null)
     .execute();
+}
+
+function checkedApprovals(rowKey: KeyObject, rows: ApprovalRow[]): ApprovalRow[] {
   for (const row of rows) checkRow(rowKey, 'approval', approvalFields(row), row.seal);
   return rows;
 }
 
+/** Writes a decision, in the place of one that does not count any more. */
 export async function insertVote(tx: Tx, rowKey: KeyObject, row: Unsealed<VoteRow>): Promise<void> {
   const seal = sealRow(rowKey, 'approval_vote', voteFields(row));
   await tx
     .insertInto('approval_vote')
     .values({ ...row, seal })
+    .onConflict((conflict) => conflict.columns(['approval', 'person']).doUpdateSet({ ...row, seal }))
     .execute();
 }
 

@@ -62,12 +62,10 @@ class States implements RecordedStates {
     if (thing !== undefined && id !== undefined) this[thing].set(id, recorded);
   }
 
-  /** An entry of what people approved says that the approval is used up. What failed may leave it either way. */
+  /** An entry of what people approved says what came of the request; the one that kept it says nothing yet. */
   #takeExecution({ outcome, version, time }: Entry, approval: string): void {
-    if (outcome === 'success') this.approval.set(approval, { state: 'executed', version, time });
-    else if (outcome !== 'requested' && this.approval.get(approval)?.state !== 'executed') {
-      this.approval.delete(approval);
-    }
+    if (outcome === 'requested') return;
+    this.approval.set(approval, { state: outcome === 'success' ? 'executed' : 'failed', version, time });
   }
 }
 

@@ -169,6 +169,7 @@ export async function contextExists(
     .select('alias')
     .where('study', '=', study)
     .where('alias', '=', subject)
+    .where('state', '=', 'active')
     .executeTakeFirst();
   return { study: true, subject: row !== undefined };
 }

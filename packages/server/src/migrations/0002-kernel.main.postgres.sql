@@ -116,6 +116,8 @@ create table approval (
   -- SHA-256 of the request document, in hexadecimal: what people approve.
   hash text collate "C" not null,
   requester text collate "C" not null references person (id),
+  -- The password that the requester had then: what was begun before they were invited anew is void.
+  requester_password text collate "C" not null,
   needed bigint not null,
   state text collate "C" not null check (state in ('pending', 'approved', 'executed', 'denied', 'cancelled', 'failed')),
   requested_at bigint not null,
@@ -132,6 +134,8 @@ create table approval_vote (
   decision text collate "C" not null check (decision in ('approve', 'deny')),
   voted_at bigint not null,
   signature text collate "C" not null,
+  -- The password that the person had then: a decision from before they were invited anew does not count.
+  password text collate "C" not null,
   seal bytea not null,
   primary key (approval, person)
 );
@@ -148,7 +152,7 @@ create table signature (
 );
 create index signature_log on signature (log, created_at);
 
--- A tenant whose keys nobody may use for the time being; no row while it is open.
+-- Whether the keys of a tenant can be used. Every tenant has its row; the server makes those of older tenants at its next start.
 create table tenant_seal (
   tenant text collate "C" primary key references tenant (id),
   state text collate "C" not null check (state in ('open', 'sealed')),

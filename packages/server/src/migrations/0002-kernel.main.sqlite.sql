@@ -116,6 +116,8 @@ create table approval (
   -- SHA-256 of the request document, in hexadecimal: what people approve.
   hash text not null,
   requester text not null references person (id),
+  -- The password that the requester had then: what was begun before they were invited anew is void.
+  requester_password text not null,
   needed integer not null,
   state text not null check (state in ('pending', 'approved', 'executed', 'denied', 'cancelled', 'failed')),
   requested_at integer not null,
@@ -132,6 +134,8 @@ create table approval_vote (
   decision text not null check (decision in ('approve', 'deny')),
   voted_at integer not null,
   signature text not null,
+  -- The password that the person had then: a decision from before they were invited anew does not count.
+  password text not null,
   seal blob not null,
   primary key (approval, person)
 ) strict;
@@ -148,7 +152,7 @@ create table signature (
 ) strict;
 create index signature_log on signature (log, created_at);
 
--- A tenant whose keys nobody may use for the time being; no row while it is open.
+-- Whether the keys of a tenant can be used. Every tenant has its row; the server makes those of older tenants at its next start.
 create table tenant_seal (
   tenant text primary key references tenant (id),
   state text not null check (state in ('open', 'sealed')),

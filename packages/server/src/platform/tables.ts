@@ -172,6 +172,7 @@ export interface Tables {
     request: Uint8Array;
     hash: string;
     requester: string;
+    requester_password: string;
     needed: number;
     state: 'pending' | 'approved' | 'executed' | 'denied' | 'cancelled' | 'failed';
     requested_at: number;
@@ -185,6 +186,7 @@ export interface Tables {
     decision: 'approve' | 'deny';
     voted_at: number;
     signature: string;
+    password: string;
     seal: Uint8Array;
   };
   signature: {

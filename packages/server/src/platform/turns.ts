@@ -10,9 +10,9 @@ export interface TurnTaker {
   readonly urgent: boolean;
 }
 
-/** One thing at a time for each name, in the order of asking. */
+/** One thing at a time for each name, what is urgent first, the rest in the order of asking. */
 export class Turns {
-  readonly #last = new Map<number, Promise<unknown>>();
+  readonly #lines = new Map<number, Line>();
   readonly #waiting = new Map<string, number>();
   readonly #maxWaiting: number;
 
@@ -25,16 +25,40 @@ export class Turns {
     const waiting = this.#waiting.get(owner) ?? 0;
     if (waiting >= this.#maxWaiting && !urgent) throw new OperationError('server.busy');
     this.#waiting.set(owner, waiting + 1);
-    const turn = (this.#last.get(name) ?? Promise.resolve()).then(work, work);
-    const done = turn.catch(() => undefined);
-    this.#last.set(name, done);
     try {
-      return await turn;
+      await this.#arrive(name, urgent);
+      try {
+        return await work();
+      } finally {
+        this.#leave(name);
+      }
     } finally {
       const left = (this.#waiting.get(owner) ?? 1) - 1;
       if (left > 0) this.#waiting.set(owner, left);
       else this.#waiting.delete(owner);
-      if (this.#last.get(name) === done) this.#last.delete(name);
     }
   }
+
+  async #arrive(name: number, urgent: boolean): Promise<void> {
+    const line = this.#lines.get(name);
+    if (line === undefined) {
+      this.#lines.set(name, { urgent: [], others: [] });
+      return;
+    }
+    await new Promise<void>((resolve) => (urgent ? line.urgent : line.others).push(resolve));
+  }
+
+  /** Hands the turn over, so that nobody who comes just now takes it. */
+  #leave(name: number): void {
+    const line = this.#lines.get(name);
+    const next = line?.urgent.shift() ?? line?.others.shift();
+    if (next === undefined) this.#lines.delete(name);
+    else next();
+  }
+}
+
+/** Those who wait behind the one whose turn it is. */
+interface Line {
+  readonly urgent: (() => void)[];
+  readonly others: (() => void)[];
 }

@@ -1,7 +1,9 @@
+import { signatureMeanings } from '@trialkeep/contract';
 import type { OperationId } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
 import { OperationError } from '../platform/errors.ts';
 import { sha256Hex } from '../platform/canonical.ts';
+import { cursorBehind, placeOfCursor } from '../platform/cursor.ts';
 import type { Context, Implementations, Log } from '../platform/implementation.ts';
 import type { Facts } from '../platform/facts.ts';
 import type { SignatureRecord } from './sign.ts';
@@ -16,6 +18,20 @@ export interface SignatureParts {
 }
 
 const signaturesPerPage = 100;
+
+/** Undefined for what is no record: somebody altered it, and the other signatures are still to be read. */
+function readRecord(text: string): SignatureRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<SignatureRecord> | null;
+    const { approval, hash, meaning, name } = record ?? {};
+    const isRecord = [approval, hash, name].every((member) => typeof member === 'string');
+    return isRecord && signatureMeanings.some((each) => each === meaning)
+      ? (record as SignatureRecord)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Binds the operations on electronic signatures to their behaviour. */
 export function signatureImplementations(parts: SignatureParts): Implementations<SignatureOperationId> {
@@ -34,13 +50,13 @@ async function list(
   const signatures = [];
   for (const row of rows) {
     const text = Buffer.from(row.record).toString('utf8');
-    const { approval, meaning, name, hash } = JSON.parse(text) as SignatureRecord;
-    const document = await documentOf(facts, caller.log, approval);
+    const said = readRecord(text);
+    const document = said && (await documentOf(facts, caller.log, said.approval));
     signatures.push({
       id: row.id,
       person: row.person,
-      name,
-      meaning,
+      name: said?.name ?? null,
+      meaning: said?.meaning ?? null,
       signedAt: row.created_at,
       record: text,
       document: document === undefined ? null : Buffer.from(document).toString('utf8'),
@@ -49,20 +65,16 @@ async function list(
         store.isAsWritten(rowKey, row) &&
         sha256Hex(row.record) === row.hash &&
         document !== undefined &&
-        sha256Hex(document) === hash,
+        sha256Hex(document) === said?.hash,
     });
   }
   const last = rows.at(-1);
   const isFull = rows.length === signaturesPerPage && last !== undefined;
-  return { signatures, next: isFull ? `${last.created_at.toString(36)}_${last.id}` : null };
+  return { signatures, next: isFull ? cursorBehind(last.created_at, last.id) : null };
 }
 
-/** A cursor is the time of the last signature of the page before, in base 36, and its id. */
 function placeOf(cursor: string): { createdAt: number; id: string } {
-  const [, time, id] = /^([0-9a-z]{1,11})_([0-9a-f-]{36})$/.exec(cursor) ?? [];
-  const createdAt = time === undefined ? NaN : parseInt(time, 36);
-  if (id === undefined || !Number.isSafeInteger(createdAt) || createdAt.toString(36) !== time) {
-    throw new OperationError('request.invalid', { field: '/cursor' });
-  }
-  return { createdAt, id };
+  const place = placeOfCursor(cursor);
+  if (place === undefined) throw new OperationError('request.invalid', { field: '/cursor' });
+  return { createdAt: place.time, id: place.id };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { approveAndRun, arrange, askFor, plaintext, reason } from '../dual-control.fixture.test.ts';
+import { approveAndRun, arrange, askFor, decide, plaintext, reason } from '../dual-control.fixture.test.ts';
 import { makeServer, makeTenant, refusal, shareServer } from '../fixture.test.ts';
 
 const shared = shareServer();
@@ -29,7 +29,8 @@ test('one person seals a tenant at once, two others lift the seal, and other ten
   for (const use of uses) await assert.rejects(use(), refusal('tenant.sealed'));
   await server.admit('keys.encrypt', other.service, { key: other.key, plaintext });
 
-  await approveAndRun(arranged, await askFor(arranged, 'tenants.unseal', { reason }));
+  const { changedAt: sealedAt } = await server.admit('tenants.seal-state', custodian, {});
+  await approveAndRun(arranged, await askFor(arranged, 'tenants.unseal', { reason, sealedAt }));
   assert.equal((await server.admit('tenants.seal-state', custodian, {})).state, 'open');
   assert.equal((await server.admit('keys.decrypt', service, { key, ciphertext })).plaintext, plaintext);
   const entries = await server.entries(arranged.tenant);
@@ -51,6 +52,39 @@ test('a seal that somebody lifted in the database is not believed [URS-004] [URS
   await server.admit('tenants.seal', custodian, { reason });
   const { database } = server.instance;
   await database.write((tx) => tx.updateTable('tenant_seal').set({ state: 'open' }).execute());
+  await server.admit('studies.create', custodian, { protocol: 'P-1' });
+  await assert.rejects(
+    server.admit('keys.encrypt', service, { key, plaintext }),
+    refusal('server.data_altered'),
+  );
+});
+
+test('what lifts one seal lifts no later one, whenever it was approved [URS-004] [URS-010]', async () => {
+  const server = await shared();
+  const arranged = await arrange(server);
+  const { custodian, requester, one, two } = arranged;
+  const state = async () => (await server.admit('tenants.seal-state', custodian, {})).state;
+  const open = await server.admit('tenants.seal-state', custodian, {});
+  await assert.rejects(
+    server.admit('tenants.unseal', requester.session, { reason, sealedAt: open.changedAt }),
+    refusal('tenant.not_sealed'),
+  );
+  const { changedAt: sealedAt } = await server.admit('tenants.seal', custodian, { reason });
+  const approval = await askFor(arranged, 'tenants.unseal', { reason, sealedAt });
+  await decide(arranged, one, approval);
+  await decide(arranged, two, approval);
+  await server.admit('tenants.seal', custodian, { reason: 'Another breach.' });
+  await server.runJobs();
+  assert.equal(await state(), 'sealed');
+  const { approval: shown } = await server.admit('approvals.show', one.session, { approval });
+  assert.deepEqual([shown.state, shown.failure], ['failed', 'tenant.not_sealed']);
+});
+
+test('a seal whose row was taken away lifts nothing [URS-004] [URS-008]', async (t) => {
+  const server = await makeServer(t);
+  const { custodian, key, service } = await makeTenant(server);
+  await server.admit('tenants.seal', custodian, { reason });
+  await server.instance.database.write((tx) => tx.deleteFrom('tenant_seal').execute());
   await server.admit('studies.create', custodian, { protocol: 'P-1' });
   await assert.rejects(
     server.admit('keys.encrypt', service, { key, plaintext }),
