@@ -9,6 +9,8 @@ export interface Canary {
   readonly secret: string | Uint8Array;
   /** The only places where it may be, by the end of their names. */
   readonly allowedIn?: readonly string[];
+  /** Short enough to stand in longer numbers and names by chance: as it is, it counts only with neither beside it. */
+  readonly alone?: true;
 }
 
 /** Bytes that the system wrote or shows, under a name. */
@@ -55,15 +57,28 @@ export function formsOf(secret: Canary['secret']): Buffer[] {
   return [...distinct.values()];
 }
 
+/** Whether a form stands in the content; `alone`: with no letter, digit or point beside it. */
+function contains(content: Buffer, form: Buffer, alone: boolean): boolean {
+  if (!alone) return content.includes(form);
+  const isOfWord = (byte: number | undefined): boolean =>
+    byte !== undefined && /[0-9A-Za-z.]/.test(String.fromCharCode(byte));
+  for (let at = content.indexOf(form); at >= 0; at = content.indexOf(form, at + 1)) {
+    if (!isOfWord(content[at - 1]) && !isOfWord(content[at + form.length])) return true;
+  }
+  return false;
+}
+
 /** Where canaries are found although they may not be there. */
 export function sightings(canaries: readonly Canary[], places: Iterable<Place>): string[] {
   const wanted = canaries.map((canary) => ({ ...canary, forms: formsOf(canary.secret) }));
   const found: string[] = [];
   for (const [place, bytes] of places) {
     const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (const { name, forms, allowedIn = [] } of wanted) {
+    for (const { name, forms, allowedIn = [], alone = false } of wanted) {
       if (allowedIn.some((allowed) => place.endsWith(allowed))) continue;
-      if (forms.some((form) => content.includes(form))) found.push(`${name} in ${place}`);
+      // The first form is the canary as it is.
+      const isThere = forms.some((form, index) => contains(content, form, alone && index === 0));
+      if (isThere) found.push(`${name} in ${place}`);
     }
   }
   return found;

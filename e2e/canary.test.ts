@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
-import { createClient } from '@trialkeep/sdk/client';
+import { awaitApproval, createClient } from '@trialkeep/sdk/client';
 import { openFile, sealFile } from '@trialkeep/sdk/seal';
 import { filesIn } from './folder.ts';
 import { realInputs } from './real-inputs.ts';
@@ -13,6 +13,7 @@ import type { Canary, Place } from './canaries.ts';
 import {
   answerOf,
   ask,
+  clientOf,
   home,
   makeFolder,
   newInstallation,
@@ -21,6 +22,17 @@ import {
   trialkeep,
 } from './harness.ts';
 import type { Installation, RunOptions } from './harness.ts';
+import {
+  approve,
+  CodeClock,
+  decodeBase32,
+  enrol,
+  invitePeople,
+  readRequest,
+  signIn,
+  wrongCode,
+} from './people.ts';
+import type { Person, SignedIn } from './people.ts';
 import { newTenant } from './tenant.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -70,7 +82,7 @@ const options = (stdin?: string): RunOptions => ({
   ...(stdin !== undefined && { stdin }),
 });
 
-async function command<Answer>(argv: string[], profile: keyof Tenant['credentials'], stdin?: string) {
+async function command<Answer>(argv: string[], profile: string, stdin?: string) {
   return answerOf<Answer>([...argv, '--profile', profile], options(stdin));
 }
 
@@ -106,6 +118,13 @@ test('the search finds what is planted, in every form and place', async () => {
     }
   }
   assert.deepEqual(sightings(controls, [['noise', randomBytes(1_000_000)]]), []);
+  const code: Canary = { name: 'code', secret: '482913', alone: true };
+  for (const text of ['{"code":"482913"}', 'totp=482913&', 'password\n482913\n', '482913']) {
+    assert.deepEqual(sightings([code], [['here', Buffer.from(text)]]), ['code in here'], text);
+  }
+  for (const text of ['"time":1748291300', '0.482913', '482913e']) {
+    assert.deepEqual(sightings([code], [['here', Buffer.from(text)]]), [], text);
+  }
   assert.deepEqual(
     sightings([{ name: 'text', secret, allowedIn: ['file'] }], [['a/file', Buffer.from(secret)]]),
     [],
@@ -181,16 +200,122 @@ async function runCommands(): Promise<void> {
     'short-lived',
   ];
   const { credential } = await command<{ credential: { id: string } }>(issue, 'custodian');
-  const profiles = JSON.parse(readFileSync(at('trialkeep/profiles.json'), 'utf8')) as {
-    profiles: Record<string, { credential: string }>;
-  };
-  canaries.push({
-    name: 'an issued credential',
-    secret: profiles.profiles['short-lived']?.credential ?? assert.fail(),
-  });
+  const { credential: secret } = profiles()['short-lived'] ?? assert.fail();
+  canaries.push({ name: 'an issued credential', secret });
   const end = ['system', 'credential', 'revoke', credential.id, '--reason', '-'];
   await command(end, 'custodian', plant('the reason to revoke a credential'));
   await command(['ledger', 'export', join(written, 'ledger')], 'auditor');
+}
+
+/** Somebody whom the command lets in, all of whose secrets are planted. */
+async function joinByCommand(login: string): Promise<Person> {
+  const { person, invitation } = await command<{ person: { id: string }; invitation: { secret: string } }>(
+    ['person', 'invite', 'Ada Lind', '--login', login, '--role', 'approver'],
+    'custodian',
+  );
+  canaries.push({ name: 'an invitation', secret: invitation.secret });
+  const url = ['--url', server.url];
+  const answer = <T>(argv: string[], ...lines: string[]) =>
+    answerOf<T>([...argv, ...url], options(lines.join('\n')));
+  const { totp } = await answer<{ totp: { secret: string } }>(['join', 'begin'], invitation.secret);
+  const codes = new CodeClock(totp.secret);
+  const password = plant('a password');
+  await answer(['join', 'finish'], invitation.secret, password, await codes.next());
+  const signIn = ['sign-in', '--login', login, '--tenant', tenant.id, '--save-as', login];
+  await answer(signIn, password, await codes.next());
+  return { id: person.id, name: 'Ada Lind', login, password, totpSecret: totp.secret, codes };
+}
+
+/** Plants what a person proves themselves with: after all of it was used. */
+function plantProofs({ totpSecret, password, codes }: Person, session: string): void {
+  canaries.push({ name: 'the password of a person', secret: password });
+  canaries.push({ name: 'the session of a person', secret: session });
+  canaries.push({ name: 'a generator', secret: totpSecret });
+  canaries.push({ name: 'the key of a generator', secret: decodeBase32(totpSecret) });
+  for (const secret of codes.given) canaries.push({ name: 'a one-time code', secret, alone: true });
+}
+
+/** The credentials and sessions that the profile file keeps. */
+function profiles(): Record<string, { url: string; credential: string }> {
+  const kept = JSON.parse(readFileSync(at('trialkeep/profiles.json'), 'utf8')) as {
+    profiles: Record<string, { url: string; credential: string }>;
+  };
+  return kept.profiles;
+}
+
+/** Everything by which people let themselves in, ask for something, and sign. */
+async function runPeople(): Promise<void> {
+  const ada = await joinByCommand('ada.lind');
+  const manager = tenant.credentials.custodian.secret;
+  const invited = await invitePeople(server, manager, [
+    { name: 'Rosa Berg', login: 'rosa.berg', roles: ['custodian'] },
+    { name: 'Otto Falk', login: 'otto.falk', roles: ['approver'] },
+  ]);
+  for (const { invitation } of invited) canaries.push({ name: 'an invitation', secret: invitation });
+  const [rosa, otto] = (await Promise.all(
+    invited.map(async ({ invitation }) => {
+      const person = await enrol(server, invitation);
+      return { ...person, session: await signIn(server, person, { tenant: tenant.id }) };
+    }),
+  )) as [SignedIn, SignedIn];
+  const file = { ...profiles(), rosa: { url: server.url, credential: rosa.session } };
+  writeFileSync(at('trialkeep/profiles.json'), JSON.stringify({ profiles: file }), { mode: 0o600 });
+
+  const { id: spent } = await command<{ id: string }>(['key', 'create', '--system', tenant.system], 'rosa');
+  const revoke = ['key', 'revoke', spent, '--cause', 'cessation', '--reason', '-'];
+  await command(revoke, 'rosa', plant('the reason of a cessation'));
+  const request = async (reason: string): Promise<string> => {
+    const argv = ['key', 'destroy', spent, '--reason', '-', '--profile', 'rosa', '--json'];
+    const ran = await trialkeep(argv, options(reason));
+    assert.equal(ran.status, 3, ran.stderr);
+    return (JSON.parse(ran.stdout) as { pending: { approval: string } }).pending.approval;
+  };
+  const withdrawn = await request(plant('the reason of a request'));
+  const cancel = ['approval', 'cancel', withdrawn, '--reason', '-'];
+  await command(cancel, 'rosa', plant('the reason to take back a request'));
+
+  // An export holds what was signed: whoever reads it has to see what people signed.
+  const signed = plant('the reason of a signed request');
+  const name = 'signatures.jsonl';
+  canaries.splice(-1, 1, { name: 'the reason of a signed request', secret: signed, allowedIn: [name] });
+  const approval = await request(signed);
+  const { hash } = await readRequest(server, otto.session, approval);
+  const deny = { approval, hash, reason: plant('the reason of a denial') };
+  const refused = await ask(
+    server,
+    'approvals.deny',
+    { ...deny, signature: { password: plant('a password that is wrong'), code: wrongCode(otto) } },
+    `Bearer ${otto.session}`,
+  );
+  assert.equal(refused.status, 401, refused.text);
+  const lines = `${ada.password}\n${await ada.codes.next()}`;
+  await command(['approval', 'approve', approval, '--yes'], 'ada.lind', lines);
+  await approve(server, otto.session, otto, approval);
+  const ended = await awaitApproval(clientOf(server, rosa.session), approval, { pollMs: 50 });
+  assert.equal(ended.state, 'executed');
+  plantProofs(ada, profiles()['ada.lind']?.credential ?? assert.fail());
+  for (const person of [rosa, otto]) plantProofs(person, person.session);
+}
+
+/** Sign-ins that fail, with something secret in every part of them. */
+async function mistakeSignIns(): Promise<void> {
+  const given = {
+    tenant: tenant.id,
+    login: 'otto.falk',
+    password: plant('a wrong password'),
+    code: '000000',
+  };
+  const refused: { status: number }[] = [
+    await ask(server, 'sessions.create', given),
+    await ask(server, 'sessions.create', { ...given, login: plant('a password in the place of a name') }),
+    await ask(server, 'sessions.create', { ...given, code: plant('a password in the place of a code') }),
+    await ask(server, 'sessions.create', { ...given, tenant: plant('a password in the place of a tenant') }),
+    await ask(server, 'sessions.create', { ...given, [plant('an unknown field of a sign-in')]: 1 }),
+    await ask(server, 'enrolment.finish', { password: plant('a password of nobody'), code: '000000' }),
+    await ask(server, 'enrolment.begin', {}, `Bearer tki_${plant('half an invitation')}`),
+    await ask(server, 'sessions.current', {}, `Bearer tks_${plant('half a session')}`),
+  ];
+  assert.ok(refused.every(({ status }) => status >= 400));
 }
 
 /** The SDK at work, with what passes between it and the server looked at. */
@@ -273,15 +398,20 @@ async function makeMistakes(): Promise<void> {
 
 test('nothing secret is in anything that the system writes, logs or shows [URS-043] [URS-008] [URS-037]', async () => {
   watch.look(server.processId);
+  await runPeople();
   await runCommands();
   await runSdk();
   await makeMistakes();
+  await mistakeSignIns();
   await answerOf(['self', 'backup', join(written, 'backup'), '--data', installation.data], options());
 
   const shown = await trialkeep(['ledger', 'show', '--payload', '--profile', 'auditor', '--json'], options());
   for (const { name, secret } of canaries.filter((canary) => canary.name.startsWith('the reason'))) {
     assert.equal(shown.stdout.includes(secret as string), true, `${name} is not on the record`);
   }
+  const exported = readFileSync(join(written, 'ledger', 'signatures.jsonl'), 'utf8');
+  const signed = canaries.find(({ name }) => name === 'the reason of a signed request');
+  assert.ok(exported.includes(signed?.secret as string), 'the signatures are exported');
   const inTheMiddle = places();
   assert.ok(inTheMiddle.some(([name, bytes]) => name.endsWith('trialkeep.db-wal') && bytes.length > 0));
   assert.ok(watch.places.length > 20, 'the processes were looked at');

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TrialkeepError } from '@trialkeep/sdk/client';
+import { awaitApproval, TrialkeepError } from '@trialkeep/sdk/client';
 import type { Client, Input, Operations, Output } from '@trialkeep/sdk/client';
 import { exportLedger, verifyFolder } from '@trialkeep/sdk/verify';
 import { clientOf, makeFolder, newInstallation, ServerProcess } from './harness.ts';
 import type { Installation } from './harness.ts';
+import { approve, bringIn } from './people.ts';
 import { newTenant } from './tenant.ts';
 import type { LedgerEntry, Tenant } from './tenant.ts';
 
@@ -84,6 +85,7 @@ async function hammer<T>(
   secret: string,
   material: Material,
   change: () => Promise<T>,
+  { tried = uses, reason }: { readonly tried?: readonly Use[]; readonly reason?: string } = {},
 ): Promise<{ attempts: Attempt[]; acknowledged: number; changed: T }> {
   const attempts: Attempt[] = [];
   let acknowledged = Number.POSITIVE_INFINITY;
@@ -93,11 +95,8 @@ async function hammer<T>(
   const client = async (number: number): Promise<void> => {
     const connection = clientOf(server, secret);
     for (let before = 0, after = 0; after < attemptsEach;) {
-      const made = await attempt(
-        connection,
-        uses[(number + before + after) % uses.length] ?? uses[0],
-        material,
-      );
+      const id = tried[(number + before + after) % tried.length] ?? assert.fail();
+      const made = await attempt(connection, id, material, reason);
       attempts.push(made);
       if (made.begun > acknowledged) after += 1;
       else before += 1;
@@ -106,8 +105,8 @@ async function hammer<T>(
   };
   const working = Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
   await Promise.race([warm, working]);
-  const changed = await change();
-  acknowledged = performance.now();
+  // The clients end some attempts after the change, whether or not it came about.
+  const changed = await change().finally(() => (acknowledged = performance.now()));
   await working;
   return { attempts, acknowledged, changed };
 }
@@ -227,6 +226,54 @@ test('a suspended key does nothing until it is resumed, and then everything agai
   assert.deepEqual(successes(between, key), []);
 });
 
+/** Lifts the seal, as three people do together. */
+async function liftSeal({ id, credentials }: Tenant): Promise<void> {
+  const invitees = (['custodian', 'approver', 'approver'] as const).map((role, index) => ({
+    name: `Person ${index}`,
+    login: `person.${index}`,
+    roles: [role],
+  }));
+  const people = await bringIn(server, credentials.custodian.secret, { tenant: id }, invitees);
+  const [asking, ...deciding] = people;
+  const client = clientOf(server, asking?.session ?? assert.fail());
+  const { changedAt } = await client.call('tenants.seal-state', {});
+  const lift = { reason: 'The alarm was false.', sealedAt: changedAt };
+  const asked = await client.attempt('tenants.unseal', lift);
+  assert.ok(asked.state === 'approval-needed');
+  for (const person of deciding) await approve(server, person.session, person, asked.approval);
+  const { state, failure } = await awaitApproval(client, asked.approval, { pollMs: 50 });
+  assert.deepEqual([state, failure], ['executed', null]);
+}
+
+test('once a tenant is sealed none of its keys is used by anybody, until three people lift the seal [URS-004] [URS-010]', async () => {
+  const tenant = await anotherTenant();
+  const { key, credentials } = tenant;
+  const custodian = clientOf(server, credentials.custodian.secret);
+  const service = clientOf(server, credentials.service.secret);
+  const recovery = clientOf(server, credentials['data-recovery'].secret);
+  const material = await materialOf(service, key);
+  const kept = await keep(tenant);
+  const sealing = await hammer(credentials.service.secret, material, () =>
+    custodian.call('tenants.seal', { reason: 'An alarm.' }),
+  );
+  assert.equal(sealing.changed.state, 'sealed');
+  const { earlier, later } = divide(sealing);
+  assert.deepEqual(codesOf(later), new Set(['tenant.sealed']));
+  assert.ok(earlier.every(({ code }) => code === undefined || code === 'tenant.sealed'));
+  assert.equal((await attempt(recovery, 'keys.decrypt', material, 'x')).code, 'tenant.sealed');
+  const alone = custodian.call('tenants.unseal', { reason: 'x', sealedAt: sealing.changed.changedAt });
+  await assert.rejects(alone, { code: 'access.person_required' });
+  assert.equal((await attempt(service, 'keys.encrypt', material)).code, 'tenant.sealed');
+
+  const lifting = await hammer(credentials.service.secret, material, () => liftSeal(tenant));
+  assert.deepEqual(codesOf(divide(lifting).later), new Set(['success']));
+  const entries = await exported(tenant, kept);
+  const between = entries.slice(positionOf(entries, 'tenants.seal'), positionOf(entries, 'tenants.unseal'));
+  assert.deepEqual(successes(between, key), []);
+  const refused = between.filter(({ operation, code }) => isUse(operation) && code === 'tenant.sealed');
+  assert.ok(refused.length >= clients * attemptsEach);
+});
+
 test('a rotation disturbs nobody, and from then on the new version protects [URS-003]', async () => {
   const tenant = await anotherTenant();
   const { key, credentials } = tenant;
@@ -275,6 +322,60 @@ test('once the revocation of a credential is acknowledged it opens nothing [URS-
   let recorded = 0;
   for (const entry of after) recorded += isUse(entry.operation) ? 1 : await countedIn(tenant, entry);
   assert.equal(recorded, observed.attempts.filter(({ code }) => code === 'auth.revoked').length);
+});
+
+/** What ends what a person may do, and what they are told from then on. */
+const endings = {
+  'people.leave': 'auth.revoked',
+  'people.reinvite': 'auth.revoked',
+  'people.set-roles': 'access.denied',
+  'sessions.end': 'auth.revoked',
+} as const;
+
+test('once it is acknowledged that a person may do no more, their session opens nothing [URS-004] [URS-024]', async () => {
+  const tenant = await anotherTenant();
+  const { id, key, credentials } = tenant;
+  const custodian = clientOf(server, credentials.custodian.secret);
+  const material = await materialOf(clientOf(server, credentials.service.secret), key);
+  // Data recovery reads what revoked keys protected, and is the one use of keys that people have.
+  await custodian.call('keys.revoke', { key, cause: 'cessation', reason: 'The trial is over.' });
+  const reading = { tried: ['keys.decrypt', 'keys.decrypt-data-key'], reason: 'An inspection.' } as const;
+  const kept = await keep(tenant);
+  const operations = Object.keys(endings) as (keyof typeof endings)[];
+  const invitees = operations.map((operation) => ({
+    name: 'Rea Cove',
+    login: operation,
+    roles: ['data-recovery' as const],
+  }));
+  const people = await bringIn(server, credentials.custodian.secret, { tenant: id }, invitees);
+  for (const [index, operation] of operations.entries()) {
+    const { id: person, session } = people[index] ?? assert.fail();
+    const reason = 'The task is done.';
+    const observed = await hammer(
+      session,
+      material,
+      async () => {
+        if (operation === 'sessions.end') await clientOf(server, session).call(operation, {});
+        else if (operation !== 'people.set-roles') await custodian.call(operation, { person, reason });
+        else await custodian.call(operation, { person, reason, roles: ['auditor'] });
+      },
+      reading,
+    );
+    const { earlier, later } = divide(observed);
+    assert.deepEqual(codesOf(later), new Set([endings[operation]]), operation);
+    const others = earlier.filter(({ code }) => code !== endings[operation]);
+    assert.deepEqual(codesOf(others), new Set(['success']), operation);
+  }
+  const entries = await exported(tenant, kept);
+  for (const [index, operation] of operations.entries()) {
+    const mine = entries
+      .slice(positionOf(entries, operation))
+      .filter(({ actor }) => actor === people[index]?.id);
+    assert.ok(
+      mine.every((entry) => !isUse(entry.operation) || entry.outcome === 'refused'),
+      operation,
+    );
+  }
 });
 
 /** How many refusals an entry stands for. */

@@ -1,10 +1,14 @@
-import type { issuableRoles } from '@trialkeep/contract';
+import { tenantPersonRoles } from '@trialkeep/contract';
+import type { issuableRoles, outcomes } from '@trialkeep/contract';
 import type { Client } from '@trialkeep/sdk/client';
 import { clientOf } from './harness.ts';
 import type { ServerProcess } from './harness.ts';
+import { bringIn } from './people.ts';
+import type { SignedIn } from './people.ts';
 
 type Credential = { readonly id: string; readonly secret: string };
 export type TenantRole = (typeof issuableRoles)[number];
+export type TenantPersonRole = (typeof tenantPersonRoles)[number];
 
 const dayMs = 86_400_000;
 
@@ -52,6 +56,21 @@ export async function newTenant(
   return { id: tenant.id, name, verifierKey, study: study.id, system, key, subject: alias, credentials };
 }
 
+/** Brings one person for each role into a tenant, signed in. */
+export async function newPeople(
+  server: Pick<ServerProcess, 'url'>,
+  { id, credentials }: Pick<Tenant, 'id' | 'credentials'>,
+): Promise<Readonly<Record<TenantPersonRole, SignedIn>>> {
+  const invitees = tenantPersonRoles.map((role) => ({
+    name: `Anna of ${role}`,
+    login: `anna.${role}@example.org`,
+    roles: [role],
+  }));
+  const people = await bringIn(server, credentials.custodian.secret, { tenant: id }, invitees);
+  const byRole = tenantPersonRoles.map((role, index) => [role, people[index]]);
+  return Object.fromEntries(byRole) as Record<TenantPersonRole, SignedIn>;
+}
+
 /** A system with a key of its own. */
 export async function newSystem(custodian: Client, name: string): Promise<{ system: string; key: string }> {
   const { id: system } = await custodian.call('systems.create', {
@@ -68,7 +87,7 @@ export interface LedgerEntry {
   readonly entry: string;
   readonly time: number;
   readonly operation: string;
-  readonly outcome: 'success' | 'refused' | 'failed';
+  readonly outcome: (typeof outcomes)[number];
   readonly actor?: string;
   readonly role?: string;
   readonly code?: string;
@@ -78,6 +97,11 @@ export interface LedgerEntry {
   readonly system?: string;
   readonly subject?: string;
   readonly state?: string;
+  readonly person?: string;
+  readonly session?: string;
+  readonly approval?: string;
+  readonly hash?: string;
+  readonly signature?: string;
 }
 
 /** Every entry of a log that the question is about, in order. */
