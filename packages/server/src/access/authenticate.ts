@@ -6,6 +6,7 @@ import type { Database } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
 import type { Facts, FactsCache } from '../platform/facts.ts';
 import type { Caller, Log, Proof, Validity } from '../platform/implementation.ts';
+import { Limiter } from '../platform/limiter.ts';
 import { LruMap } from '../platform/lru.ts';
 import * as credentials from './credential-store.ts';
 import type { NamedCredential } from './credential-store.ts';
@@ -29,6 +30,9 @@ export interface Authenticated {
 /** RFC 9110 section 11.1: the scheme's name in any case. */
 const bearer = /^bearer ([\x21-\x7e]{1,200})$/i;
 const maxKnownSecrets = 10_000;
+/** Secrets that are looked up at a time: strangers must not take the database's connections from those who are known. */
+const maxLookUps = 4;
+const maxWaitingLookUps = 2000;
 /** One factor, and two independent ones (NIST SP 800-63B-4 section 2). */
 const levels = { one: 1, two: 2 } as const;
 
@@ -42,6 +46,7 @@ export class Authenticator {
   readonly #logOf: (id: number) => Promise<Log>;
   readonly #verifier: Verifier;
   /** Where each secret belongs; that never changes, so it needs no epoch. */
+  readonly #lookUps = new Limiter(maxLookUps, maxWaitingLookUps);
   readonly #places = new LruMap<string, Place>(maxKnownSecrets);
 
   constructor(parts: {
@@ -181,7 +186,9 @@ export class Authenticator {
     const name = hash.toString('base64');
     const known = this.#places.get(name);
     if (known !== undefined) return known;
-    const found = await this.#database.read((snapshot) => findPlace(snapshot, kind, hash));
+    const found = await this.#lookUps.run('stranger', () =>
+      this.#database.read((snapshot) => findPlace(snapshot, kind, hash)),
+    );
     if (found !== undefined) this.#places.set(name, found);
     return found;
   }

@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hashPassword, verifyPassword } from '@trialkeep/crypto';
 import type { PasswordHashing } from '@trialkeep/crypto';
-import { OperationError } from '../platform/errors.ts';
+import { Limiter } from '../platform/limiter.ts';
+import type { Asker } from '../platform/limiter.ts';
 
 /** Each takes 64 MiB and a thread of the pool that files use too. */
 const maxAtOnce = 2;
 /** Of each kind. With the time that each takes, more would wait longer than anybody does. */
 const maxWaiting = 32;
-
-/** Who asks: somebody who has shown a session or an invitation, or anybody at all who tries to sign in. */
-export type Asker = 'known' | 'stranger';
 
 /**
  * The slow work on passwords, off the main thread: a few at a time, and a bounded number in line, so that no flood of sign-ins
@@ -17,8 +15,7 @@ export type Asker = 'known' | 'stranger';
  */
 export class Passwords {
   readonly #hashing: PasswordHashing;
-  readonly #waiting: Record<Asker, (() => void)[]> = { known: [], stranger: [] };
-  #running = 0;
+  readonly #limiter = new Limiter(maxAtOnce, maxWaiting);
   #decoy: Promise<string> | undefined;
 
   /** @param hashing how new hashes are made; as the registry says by default */
@@ -28,12 +25,12 @@ export class Passwords {
 
   /** The PHC string to store. */
   hash(password: string): Promise<string> {
-    return this.#inTurn('known', () => hashPassword(password, this.#hashing));
+    return this.#limiter.run('known', () => hashPassword(password, this.#hashing));
   }
 
   /** Whether it is the password of the hash. Without one the answer is no, after the same work. */
   verify(asker: Asker, password: string, hash: string | undefined): Promise<boolean> {
-    return this.#inTurn(asker, async () => {
+    return this.#limiter.run(asker, async () => {
       // Made at the first call, whoever it is about, so that its time tells nothing.
       const decoy = await this.#decoyHash();
       const matches = await verifyPassword(password, hash ?? decoy);
@@ -46,23 +43,5 @@ export class Passwords {
     this.#decoy = decoy;
     decoy.catch(() => (this.#decoy = undefined));
     return decoy;
-  }
-
-  async #inTurn<T>(asker: Asker, work: () => Promise<T>): Promise<T> {
-    if (this.#running >= maxAtOnce) {
-      const line = this.#waiting[asker];
-      if (line.length >= maxWaiting) throw new OperationError('server.busy');
-      await new Promise<void>((resolve) => line.push(resolve));
-    } else {
-      this.#running += 1;
-    }
-    try {
-      return await work();
-    } finally {
-      // Hands its place over, so that nobody who comes just now takes it.
-      const next = this.#waiting.known.shift() ?? this.#waiting.stranger.shift();
-      if (next === undefined) this.#running -= 1;
-      else next();
-    }
   }
 }

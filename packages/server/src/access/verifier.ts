@@ -7,7 +7,8 @@ import { OperationError } from '../platform/errors.ts';
 import type { Facts } from '../platform/facts.ts';
 import type { Log, Proof } from '../platform/implementation.ts';
 import { countFailure, forgetFailures } from './attempts-store.ts';
-import type { Asker, Passwords } from './passwords.ts';
+import type { Asker } from '../platform/limiter.ts';
+import type { Passwords } from './passwords.ts';
 import * as store from './people-store.ts';
 import type { AuthenticatorRow, PersonRow } from './people-store.ts';
 

@@ -4,9 +4,12 @@ import type { Ledger } from './ledger.ts';
 /** The task whose jobs sign checkpoints. */
 export const checkpointTask = 'ledger.checkpoint';
 
-/** The job that signs the next checkpoint of a log: one at a time, whichever node noticed that the log has grown. */
-export function checkpointJob(log: number): NewJob {
-  return { name: `${checkpointTask}/${log}`, task: checkpointTask, input: { log }, dueAt: 0 };
+/**
+ * The job that signs the next checkpoint of a log: one at a time, whichever node noticed that the log has grown. Due at the
+ * database's present time, so that it takes its turn among the other jobs.
+ */
+export function checkpointJob(log: number, dueAt: number): NewJob {
+  return { name: `${checkpointTask}/${log}`, task: checkpointTask, input: { log }, dueAt };
 }
 
 /** Integrates, signs, anchors, and ends the job in the transaction that stores the checkpoint. */

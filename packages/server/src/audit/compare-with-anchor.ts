@@ -4,10 +4,13 @@ import type { TransparencyLog } from './transparency-log.ts';
 /**
  * Says where the database is behind or beside the anchor of this node (design section 4, roll-back), and takes note of what the
  * anchor has of each log. All trees have been integrated before.
+ *
+ * @param hasOtherNodes whether a log can have been made by another node, of which this node's anchor knows nothing yet
  */
 export async function compareWithAnchor(
   logs: readonly TransparencyLog[],
   anchored: readonly AnchoredCheckpoint[],
+  hasOtherNodes: boolean,
 ): Promise<string[]> {
   const reasons: string[] = [];
   const found = new Set<TransparencyLog>();
@@ -28,7 +31,8 @@ export async function compareWithAnchor(
     }
   }
   for (const log of logs) {
-    if (!found.has(log) && (await log.hasCheckpoint()) && !(await isNewSince(log, logs))) {
+    const mayBeNew = hasOtherNodes && (await isNewSince(log, logs));
+    if (!found.has(log) && (await log.hasCheckpoint()) && !mayBeNew) {
       reasons.push(
         `The anchor of log ${log.origin} is gone: nothing says whether the database is the newest. Restoring a backup with --accept-lost-anchor accepts that.`,
       );
@@ -45,5 +49,8 @@ export async function compareWithAnchor(
 async function isNewSince(log: TransparencyLog, logs: readonly TransparencyLog[]): Promise<boolean> {
   const instance = logs.find(({ tenant }) => tenant === null);
   if (log.tenant === null || instance === undefined || instance.anchor.size === 0) return false;
-  return (await log.timeOf(0)) >= (await instance.timeOf(instance.anchor.size - 1));
+  const [made, anchored] = [await log.timeOf(0), await instance.timeOf(instance.anchor.size - 1)];
+  if (made !== anchored) return made > anchored;
+  // In the same millisecond: the entry about the log has to be one that this node has not anchored.
+  return instance.size > instance.anchor.size && (await instance.timeOf(instance.anchor.size)) === made;
 }

@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { parseTilePath, verifyLog } from '@trialkeep/ledger';
 import type { LogSource } from '@trialkeep/ledger';
-import { testOnStores } from '../platform/fixture.test.ts';
+import { postgres, sqlite, testOnStores } from '../platform/fixture.test.ts';
 import type { Store } from '../platform/fixture.test.ts';
 import { OperationError } from '../platform/errors.ts';
 import type { Context } from '../platform/implementation.ts';
@@ -320,6 +320,8 @@ testOnStores(
     );
     assert.equal(other.rolledBack.length, 0);
   },
+  // Only there can another node have made it.
+  [postgres],
 );
 
 testOnStores(
@@ -336,6 +338,23 @@ testOnStores(
     assert.match((await scene.start('other')).reasons.join(), /is gone/);
     assert.deepEqual((await scene.start()).reasons, [], 'the other node has no newer anchor of the instance');
   },
+  // Only there can another node have made it.
+  [postgres],
+);
+
+testOnStores(
+  'where no other node is, the anchor of the newest tenant cannot be taken away unnoticed either [URS-080]',
+  async (t, under) => {
+    const scene = await makeScene(t, under);
+    const one = await scene.start();
+    const { tenant, opened } = await makeTenant(one);
+    await opened();
+    await one.ledger.anchorNow(one.ledger.instanceLog.id);
+    assert.deepEqual((await scene.start()).reasons, []);
+    rmSync(fileOf(one, `${origin}/${tenant}`));
+    assert.match((await scene.start()).reasons.join(), new RegExp(`anchor of log .*${tenant} is gone`));
+  },
+  [sqlite],
 );
 
 testOnStores('a node without any anchor does not start [URS-080]', async (t, under) => {

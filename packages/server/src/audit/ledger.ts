@@ -66,7 +66,7 @@ export class Ledger {
   async openAll(): Promise<string[]> {
     await this.refresh();
     for (const log of this.logs) await log.integrate();
-    return compareWithAnchor(this.logs, this.#anchor.read());
+    return compareWithAnchor(this.logs, this.#anchor.read(), this.#database.dialect === 'postgres');
   }
 
   /** Opens what other nodes have made since. */
@@ -135,16 +135,16 @@ export class Ledger {
    */
   async poll(): Promise<void> {
     const known = new Map(this.logs.map(({ id }) => [id, this.#watch.known(id)]));
-    const found = await this.#database.read((snapshot) => store.allProgress(snapshot));
+    const found = await this.#database.read((snapshot) => store.allProgress(snapshot, this.#clock));
     for (const { log, size } of found) {
       this.#watch.compare(log, size, known.get(log) ?? 0);
       this.#watch.saw(log, size);
     }
-    for (const { log: id, size, checkpointSize } of found) {
+    for (const { log: id, size, checkpointSize, time } of found) {
       try {
         const log = await this.open(id);
         if (checkpointSize < size) {
-          await this.#database.write((tx) => ensure(tx, checkpointJob(id)));
+          await this.#database.write((tx) => ensure(tx, checkpointJob(id, time)));
         }
         if (checkpointSize > log.anchor.size) await log.follow();
       } catch (error) {

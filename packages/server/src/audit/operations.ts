@@ -90,7 +90,7 @@ async function payload(parts: LedgerParts, { input, caller }: Context<'ledger.pa
   });
   if (found === undefined) throw new OperationError('entry.unknown', { field: '/entry' });
   const { position, entry, ciphertext } = found;
-  const opened = ciphertext && (await open(parts, log, entry, ciphertext));
+  const opened = ciphertext && (await open(parts, log, found, ciphertext));
   if (opened === undefined) {
     throw new OperationError(found.isErased ? 'payload.erased' : 'payload.withheld', { field: '/entry' });
   }
@@ -101,11 +101,13 @@ async function payload(parts: LedgerParts, { input, caller }: Context<'ledger.pa
 async function open(
   { hierarchy }: LedgerParts,
   log: TransparencyLog,
-  { entry, commitment, subject }: Entry,
+  { entry: { entry, commitment, subject }, isErased }: { entry: Entry; isErased: boolean },
   ciphertext: Uint8Array,
 ): Promise<unknown> {
   try {
     const isOwn = Buffer.compare(compactKeyVersionId(ciphertext), log.payloadKey.keyVersionId) === 0;
+    // This process may still hold a key that another one has removed.
+    if (isErased && !isOwn) return undefined;
     const key = isOwn ? log.payloadKey : await payloadKey(hierarchy, log, subject);
     const opened = openPayload({ origin: log.origin, entry, commitment, ciphertext }, key);
     return opened.committed ? opened.payload : undefined;

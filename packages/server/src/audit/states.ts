@@ -64,7 +64,8 @@ class States implements RecordedStates {
 
   /** An entry of what people approved says what came of the request; the one that kept it says nothing yet. */
   #takeExecution({ outcome, version, time }: Entry, approval: string): void {
-    if (outcome === 'requested') return;
+    // Nothing comes after the execution: a row that was put back and tried again is not the one of the ledger.
+    if (outcome === 'requested' || this.approval.get(approval)?.state === 'executed') return;
     this.approval.set(approval, { state: outcome === 'success' ? 'executed' : 'failed', version, time });
   }
 }

@@ -179,8 +179,12 @@ function selectProgress(tx: Tx) {
 }
 
 /** Of every log its progress and the size of its newest checkpoint; 0 where there is none. */
-export async function allProgress(tx: Tx): Promise<(Progress & { checkpointSize: number })[]> {
+export async function allProgress(
+  tx: Tx,
+  clock: Clock,
+): Promise<(Progress & { checkpointSize: number; time: number })[]> {
   const rows = await selectProgress(tx)
+    .select(databaseTime(tx, clock).as('time'))
     .select((eb) =>
       eb
         .selectFrom('ledger_checkpoint as c')

@@ -109,7 +109,7 @@ async function fill(
     const secret = generateCredential();
     const wrapped_key = await root.wrap(instancePlace(id), instanceKey);
     const opened = await database.write(async (tx) => {
-      const time = systemClock.now();
+      const time = await store.readTime(tx);
       const { region: _region, ...rest } = configuration;
       await store.insertInstance(tx, {
         singleton: 1,

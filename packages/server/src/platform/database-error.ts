@@ -47,9 +47,10 @@ const bySqlState: Record<string, Kind> = {
   '57014': 'busy',
   // a prepared statement that the migration of a newer node has outdated
   '0A000': 'busy',
-  // a standby takes no writes; too many connections; idle in a transaction for too long
+  // too many connections, here or at the server
+  '53300': 'busy',
+  // a standby takes no writes; idle in a transaction for too long
   '25006': 'unavailable',
-  '53300': 'unavailable',
   '25P03': 'unavailable',
   // the standard's "transaction resolution unknown"
   '08007': 'unconfirmed',

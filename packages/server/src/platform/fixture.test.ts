@@ -18,7 +18,7 @@ export interface Store {
   make(t: TestContext): Promise<() => Promise<Database>>;
 }
 
-const sqlite: Store = {
+export const sqlite: Store = {
   name: 'SQLite',
   skip: false,
   make: async (t) => {
@@ -41,9 +41,13 @@ export const postgres: Store = {
   },
 };
 
-/** Registers the test once for each store. */
-export function testOnStores(title: string, run: (t: TestContext, under: Store) => Promise<void>): void {
-  for (const store of [sqlite, postgres]) {
+/** Registers the test once for each store, or for those named. */
+export function testOnStores(
+  title: string,
+  run: (t: TestContext, under: Store) => Promise<void>,
+  stores: readonly Store[] = [sqlite, postgres],
+): void {
+  for (const store of stores) {
     test(`${store.name}: ${title}`, { skip: store.skip }, (t) => run(t, store));
   }
 }

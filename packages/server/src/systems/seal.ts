@@ -71,7 +71,7 @@ async function change(
   payload['old'] = { state: old.state };
   // The time names the seal: no two have the same.
   const row = { tenant, state, changed_at: Math.max(time, old.changed_at + 1) };
-  await store.putSeal(tx, rowKey, row);
+  await store.updateSeal(tx, rowKey, row);
   record.state = state;
   return view(row);
 }
@@ -85,6 +85,6 @@ export async function completeSeals({ database, hierarchy }: SealParts): Promise
   const tenants = await database.read((snapshot) => store.tenantsWithoutSeal(snapshot));
   for (const tenant of tenants) {
     const rowKey = await hierarchy.rowKey(tenant);
-    await database.write((tx) => store.putSeal(tx, rowKey, { tenant, state: 'open', changed_at: 0 }));
+    await database.write((tx) => store.insertSeal(tx, rowKey, { tenant, state: 'open', changed_at: 0 }));
   }
 }

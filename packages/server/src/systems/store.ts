@@ -163,13 +163,21 @@ export async function tenantsWithoutSeal(tx: Tx): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-export async function putSeal(tx: Tx, rowKey: KeyObject, row: Omit<SealRow, 'seal'>): Promise<void> {
+/** Makes the row of a tenant that has none; leaves one that is there alone. */
+export async function insertSeal(tx: Tx, rowKey: KeyObject, row: Omit<SealRow, 'seal'>): Promise<void> {
   const seal = sealRow(rowKey, 'tenant_seal', sealFields(row));
   await tx
     .insertInto('tenant_seal')
     .values({ ...row, seal })
-    .onConflict((conflict) =>
-      conflict.column('tenant').doUpdateSet({ state: row.state, changed_at: row.changed_at, seal }),
-    )
+    .onConflict((conflict) => conflict.column('tenant').doNothing())
+    .execute();
+}
+
+/** Writes the state of a tenant's seal. */
+export async function updateSeal(tx: Tx, rowKey: KeyObject, row: Omit<SealRow, 'seal'>): Promise<void> {
+  await tx
+    .updateTable('tenant_seal')
+    .set({ ...row, seal: sealRow(rowKey, 'tenant_seal', sealFields(row)) })
+    .where('tenant', '=', row.tenant)
     .execute();
 }

@@ -57,7 +57,7 @@ async function create(
       wrapped_key: tenantKey.wrapped,
       created_at: time,
     });
-    await store.putSeal(tx, rowKey, { tenant: id, state: 'open', changed_at: time });
+    await store.insertSeal(tx, rowKey, { tenant: id, state: 'open', changed_at: time });
     const genesis = {
       operation: 'tenants.create',
       actor: caller.actor,

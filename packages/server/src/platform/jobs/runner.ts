@@ -158,7 +158,12 @@ export class JobRunner {
   }
 
   async #run(row: JobRow): Promise<void> {
-    const extending = setInterval(() => void this.#extend(row), this.#timing.extendMs);
+    let extension: Promise<void> | undefined;
+    // One at a time: a slow database is not asked more often for being slow.
+    const extend = (): void => {
+      extension ??= this.#extend(row).finally(() => (extension = undefined));
+    };
+    const extending = setInterval(extend, this.#timing.extendMs);
     extending.unref();
     let failure: Failure = { code: unfinished };
     try {

@@ -65,7 +65,13 @@ export async function claim(
     .select('due.name')
     .where('due.task', 'in', [...run.tasks])
     .where('due.due_at', '<=', now)
-    .where('due.leased_until', '<=', now)
+    // A lease that lasts longer than any was given while the database's clock was ahead.
+    .where((eb) =>
+      eb.or([
+        eb('due.leased_until', '<=', now),
+        eb('due.leased_until', '>', eb(databaseTime(tx, clock), '+', run.leaseMs)),
+      ]),
+    )
     .orderBy('due.due_at')
     .limit(1)
     .$if(dialectOf(tx) === 'postgres', (query) => query.forUpdate().skipLocked());

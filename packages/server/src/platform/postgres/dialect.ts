@@ -21,16 +21,22 @@ const begins = {
   write: 'start transaction isolation level read committed, read write',
 };
 const successful = '00000';
+/** What pg-pool says when nobody gave a connection back in time; it has no code. */
+const queueTimeout = 'timeout exceeded when trying to connect';
 
 /** How many statements a connection keeps prepared; each costs the server some ten kilobytes per connection. */
 const maxPreparedStatements = 200;
+/** More of them than any statement about single rows has. */
+const maxPreparedParameters = 50;
 
 /** Names for the statements that are prepared: a statement that the server has planned before takes a third of the time. */
 export class StatementNames {
   readonly #names = new Map<string, string>();
 
   /** Undefined for those that come when there are enough: they are planned every time. */
-  of(sql: string): string | undefined {
+  of(sql: string, parameterCount: number): string | undefined {
+    // Of many rows in one statement there is a text for each number of rows: they would take all the names.
+    if (parameterCount > maxPreparedParameters) return undefined;
     const known = this.#names.get(sql);
     if (known !== undefined || this.#names.size >= maxPreparedStatements) return known;
     const name = `s${this.#names.size}`;
@@ -74,7 +80,7 @@ class PooledConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    const name = this.#names.of(sql);
+    const name = this.#names.of(sql, parameters.length);
     const statement = { text: sql, values: bindable(parameters), ...(name !== undefined && { name }) };
     if (this.#mode !== 'single') return this.#run(statement);
     if (++this.#statements > 1)
@@ -171,6 +177,9 @@ export class PooledDialect implements Dialect {
     try {
       return await this.#pool.connect();
     } catch (error) {
+      // Every connection was in use for as long as anybody waits: nothing was asked of the database.
+      if ((error as Error).message === queueTimeout)
+        throw new DatabaseError('No connection is free.', '53300');
       throw failureOf(error);
     }
   }

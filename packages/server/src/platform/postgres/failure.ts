@@ -19,10 +19,11 @@ function isServerMessage(error: unknown): error is ServerMessage {
 
 /**
  * Whether an error leaves the connection in order: the server refused the statement and goes on. FATAL and PANIC end the
- * session; what is not the server's is the connection's.
+ * session; what is not the server's is the connection's. Errors of the disk count as the end as well: they can be a PANIC,
+ * after which a commit may turn out to have happened, and the severity says so only in the server's language.
  */
 export function leavesConnection(error: unknown): boolean {
-  return isServerMessage(error) && !/^(08|57P|XX)/.test(error.code) && error.code !== '25P03';
+  return isServerMessage(error) && !/^(08|53100|57P|58|XX)/.test(error.code) && error.code !== '25P03';
 }
 
 /**
