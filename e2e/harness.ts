@@ -246,6 +246,16 @@ export class ServerProcess {
   async kill(): Promise<void> {
     await killed(this.#started.child);
   }
+
+  /** Stops it in the middle of whatever it does, as a machine that is suspended does. */
+  pause(): void {
+    this.#started.child.kill('SIGSTOP');
+  }
+
+  /** Lets it go on, as if no time had passed. */
+  resume(): void {
+    this.#started.child.kill('SIGCONT');
+  }
 }
 
 async function firstLine({ child, ended, written }: Started): Promise<string> {
@@ -272,8 +282,11 @@ export interface Installation {
   readonly administrator: { readonly id: string; readonly secret: string };
 }
 
-export async function newInstallation(data = join(makeFolder(), 'data')): Promise<Installation> {
-  const made = await answerOf<Pick<Installation, 'administrator'>>(['self', 'init', '--data', data]);
+export async function newInstallation(
+  data = join(makeFolder(), 'data'),
+  options: RunOptions = {},
+): Promise<Installation> {
+  const made = await answerOf<Pick<Installation, 'administrator'>>(['self', 'init', '--data', data], options);
   return { data, administrator: made.administrator };
 }
 

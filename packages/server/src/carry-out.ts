@@ -82,7 +82,10 @@ async function approvedVisit(
   // What is approved and not carried out in time is over.
   const validity = [{ from: 0, until: found.row.expires_at, refusal: 'approval.closed' as const }];
   const authenticated = { caller, validity, proof: undefined };
-  return newVisit(operations[asked.operation], request, authenticated, clock.now(), approved);
+  return newVisit(operations[asked.operation], request, authenticated, clock.now(), {
+    approved,
+    once: async (work) => work(),
+  });
 }
 
 async function carryOut(parts: CarryOutParts, visit: Visit, complete: Job['complete']): Promise<unknown> {
@@ -92,9 +95,11 @@ async function carryOut(parts: CarryOutParts, visit: Visit, complete: Job['compl
   ) => Promise<Apply<OperationId>>;
   try {
     if (approved === undefined) throw new Error('Nothing was approved.');
-    await checkStillApproved(parts, visit, approved);
     checkInput(visit);
-    return await parts.commits.change(visit, await act(context), complete);
+    // Prepared first, so that the entry says what it is about whatever comes of it.
+    const apply = await act(context);
+    await checkStillApproved(parts, visit, approved);
+    return await parts.commits.change(visit, apply, complete);
   } catch (error) {
     // What the server is to blame for is tried again; what the request is to blame for is over.
     if (!(error instanceof OperationError) || error.code.startsWith('server.')) throw error;

@@ -9,12 +9,15 @@ const plaintext = Buffer.from('a value').toString('base64');
 /** What happens between the authorisation of the next encryption and its flush; then nothing more. */
 let interruption: (() => Promise<unknown>) | undefined;
 let encryptions = 0;
+/** How often what an encryption does once was done. */
+let onces = 0;
 /** What goes wrong inside the next listing of keys. */
 let failure: Error | undefined;
 
 const shared = shareServer((bound) => ({
   ...bound,
   'keys.encrypt': async (context: Context<'keys.encrypt'>) => {
+    await context.once(async () => onces++);
     const result = await bound['keys.encrypt'](context);
     encryptions++;
     const happen = interruption;
@@ -32,6 +35,7 @@ async function arrange() {
   const server = await shared();
   const made = await makeTenant(server);
   encryptions = 0;
+  onces = 0;
   failure = undefined;
   return { server, made };
 }
@@ -71,7 +75,7 @@ test('a rotation between authorisation and flush: the use is done again under th
   const { tenant, custodian, key, service } = made;
   interruption = () => server.admit('keys.rotate', custodian, { key });
   const { ciphertext, version } = await server.admit('keys.encrypt', service, { key, plaintext });
-  assert.deepEqual([version, encryptions], [2, 2]);
+  assert.deepEqual([version, encryptions, onces], [2, 2, 1]);
   const opened = await server.admit('keys.decrypt', service, { key, ciphertext });
   assert.deepEqual([opened.plaintext, opened.version], [plaintext, 2]);
   const uses = (await server.entries(tenant)).filter(({ operation }) => operation === 'keys.encrypt');

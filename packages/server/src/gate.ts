@@ -52,6 +52,8 @@ type Components = Parameters<Authenticator['prove']>[1];
 interface Shown {
   signedIn?: Authenticated;
   signer?: Proof;
+  /** What an operation does once. */
+  done?: Promise<unknown>;
 }
 
 /**
@@ -107,7 +109,9 @@ export class Gate {
       ) {
         throw new OperationError(authenticated.refusal);
       }
-      const visit = newVisit(operation, request, authenticated, now);
+      const visit = newVisit(operation, request, authenticated, now, {
+        once: <T>(work: () => Promise<T>) => (shown.done ??= work()) as Promise<T>,
+      });
       const answer = await this.#pass(visit, authenticated.refusal, shown);
       if (answer !== stale) return answer;
       this.#parts.facts.drop(authenticated.caller.log.id);

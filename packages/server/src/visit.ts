@@ -51,7 +51,7 @@ export function newVisit(
   request: Request,
   { caller, validity, proof }: Pick<Authenticated, 'caller' | 'validity' | 'proof'>,
   now: number,
-  approved?: ApprovedRequest,
+  { approved, once }: { approved?: ApprovedRequest; once: Context<OperationId>['once'] },
 ): Visit {
   const context: Context<OperationId> = {
     input: request.input as Context<OperationId>['input'],
@@ -61,6 +61,7 @@ export function newVisit(
     record: approved === undefined ? {} : { approval: approved.row.id, hash: approved.row.hash },
     payload: {},
     validity: [...validity],
+    once,
     signature: operation.signature && newId(),
     payloadUnder: 'subject',
     afterCommit: [],

@@ -47,7 +47,7 @@ export async function begin(
 export async function finish(
   hierarchy: Hierarchy,
   passwords: Passwords,
-  { input, caller, now, record, payload }: Context<'enrolment.finish'>,
+  { input, caller, now, record, payload, once }: Context<'enrolment.finish'>,
 ): Promise<Apply<'enrolment.finish'>> {
   const { rowKey, person, invitation, totp } = await invited(hierarchy, caller);
   record.person = person.id;
@@ -59,7 +59,7 @@ export async function finish(
   if (isWeakPassword(input.password, person)) {
     throw new OperationError('password.weak', { field: '/password' });
   }
-  const hash = await passwords.hash(input.password);
+  const hash = await once(() => passwords.hash(input.password));
   const password = newId();
   return async (tx, time) => {
     await store.insertAuthenticator(tx, rowKey, {

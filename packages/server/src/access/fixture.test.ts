@@ -158,6 +158,7 @@ function contextOf({ caller, validity }: Authenticated, input: object, now: numb
     record: {} as Recorded,
     payload: {},
     validity: [...validity] as Validity[],
+    once: async <T>(work: () => Promise<T>): Promise<T> => work(),
     signature: undefined,
     payloadUnder: 'subject' as const,
     afterCommit: [],

@@ -192,7 +192,7 @@ for (const who of ['requester', 'one'] as const) {
     const last = (await server.entries(tenant))
       .filter(({ operation }) => operation === 'keys.destroy')
       .at(-1);
-    assert.deepEqual([last?.['outcome'], last?.['code']], ['refused', failure]);
+    assert.deepEqual([last?.['outcome'], last?.['code'], last?.['key']], ['refused', failure, arranged.key]);
   });
 }
 

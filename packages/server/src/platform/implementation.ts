@@ -92,6 +92,11 @@ export interface Context<Id extends OperationId> {
   readonly payload: Record<string, unknown>;
   /** Every window that the outcome depends on. */
   readonly validity: Validity[];
+  /**
+   * Does what takes long and depends on the input alone, once, however often the request is authorised again: other nodes may
+   * move the facts on faster than it ends. One such piece of work for each operation.
+   */
+  readonly once: <T>(work: () => Promise<T>) => Promise<T>;
   /** The id of the signature that this call makes, where its operation carries one. */
   readonly signature: string | undefined;
   /** Whose key seals the entry's payload where it is about a subject: the log's where the subject's is about to go. */
