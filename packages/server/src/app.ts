@@ -153,7 +153,9 @@ async function beginWork(rooms: Rooms, notes: GateNotes): Promise<{ end(): Promi
   const record = (all: boolean): Promise<void> =>
     recordUnauthenticated(ledger, facts, unauthenticated.take(all), notes);
   const timers = [
-    setInterval(() => (polling ??= poll()), pollIntervalMs),
+    setInterval(() => {
+      polling ??= poll();
+    }, pollIntervalMs),
     setInterval(() => void record(false), unauthenticatedIntervalMs),
   ];
   return {

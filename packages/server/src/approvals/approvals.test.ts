@@ -420,7 +420,7 @@ test('no operation asks for the approval of nobody, and what needs a signature t
     if (approval !== undefined || signature !== undefined) assert.equal(effect, 'change', id);
     assert.equal(Object.hasOwn(input.properties, 'signature'), signature !== undefined, id);
     for (const secret of ['signature', 'password', 'code', 'plaintext', 'ciphertext']) {
-      assert.ok(!recorded.includes(secret as never), `${id} records ${secret}`);
+      assert.ok(!recorded.includes(secret), `${id} records ${secret}`);
     }
     // The input is kept as it is: it must hold no components.
     assert.ok(approval === undefined || signature === undefined, id);

@@ -52,7 +52,7 @@ export async function keepRequest(
     throw new Error(`${operation.id} is not for people to approve.`);
   }
   const person = await findPerson(tx, keys.rowKey, log.id, requester);
-  if (person?.password == null) throw new OperationError('auth.revoked');
+  if (person === undefined || person.password === null) throw new OperationError('auth.revoked');
   const deciders = await peopleWho(tx, keys.rowKey, log.id, 'approvals:decide');
   if (deciders.filter(({ id }) => id !== requester).length < approval.people) {
     throw new OperationError('approval.too_few_people');

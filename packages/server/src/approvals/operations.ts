@@ -100,7 +100,7 @@ async function decide(
 
   async function decider(tx: Tx): Promise<{ id: string; password: string }> {
     const person = await findPerson(tx, rowKey, caller.log.id, caller.actor);
-    if (person?.password == null) throw new OperationError('auth.revoked');
+    if (person === undefined || person.password === null) throw new OperationError('auth.revoked');
     return { id: person.id, password: person.password };
   }
 
