@@ -55,14 +55,15 @@ function registerLooking(approval: Command, io: Io): void {
     .action(async (options: ListOptions) => {
       const { client } = await connect(io, options);
       const approvals: Approval[] = [];
-      for (let cursor: string | null | undefined; cursor !== null;) {
+      let cursor: string | undefined;
+      do {
         const page = await client.call('approvals.list', {
           ...(options.state !== undefined && { state: options.state }),
           ...(cursor !== undefined && { cursor }),
         });
         approvals.push(...page.approvals);
-        cursor = page.next;
-      }
+        cursor = page.next ?? undefined;
+      } while (cursor !== undefined);
       await print(io, options, { approvals }, () =>
         table(
           ['id', 'state', 'operation', 'approvals', 'asked', 'until', 'asked by'],

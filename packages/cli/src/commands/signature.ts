@@ -16,11 +16,12 @@ export function register(program: Command, io: Io): void {
     async (options: SessionOptions) => {
       const { client } = await connect(io, options);
       const signatures: Signature[] = [];
-      for (let cursor: string | null | undefined; cursor !== null;) {
+      let cursor: string | undefined;
+      do {
         const page = await client.call('signatures.list', cursor === undefined ? {} : { cursor });
         signatures.push(...page.signatures);
-        cursor = page.next;
-      }
+        cursor = page.next ?? undefined;
+      } while (cursor !== undefined);
       await print(io, options, { signatures }, () =>
         table(
           ['signed', 'name', 'meaning', 'holds', 'person', 'id'],
