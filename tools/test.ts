@@ -29,7 +29,7 @@ function groups(): Group[] {
   const unit = globSync('{packages/*/src,tools}/**/*.test.ts').filter((file) => !integration.includes(file));
   return [
     { name: 'unit', files: unit, options: ['--test-isolation=none'], limitMinutes: 15 },
-    { name: 'integration', files: integration, options: ['--test-concurrency=3'], limitMinutes: 60 },
+    { name: 'integration', files: integration, options: ['--test-concurrency=2'], limitMinutes: 60 },
   ];
 }
 
