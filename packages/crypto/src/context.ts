@@ -42,6 +42,16 @@ export function encodeContext(context: EncryptionContext): Buffer {
 }
 
 /**
+ * The context as the header of a message and those who wrap its data key have it: `encodeContext`, but zero bytes
+ * for the empty context.
+ *
+ * @throws CryptoError `crypto.context_invalid`
+ */
+export function encodeMessageContext(context: EncryptionContext): Buffer {
+  return Object.keys(context).length === 0 ? Buffer.alloc(0) : encodeContext(context);
+}
+
+/**
  * Reads what `encodeContext` writes, and nothing else: another order, a duplicate, an empty name, invalid
  * UTF-8, missing or further bytes are refused. The result is frozen and has no prototype, so that a name such
  * as `constructor` is found only where the context holds it.

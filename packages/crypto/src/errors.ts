@@ -89,6 +89,14 @@ export const cryptoErrors = {
     message: 'The plaintext needs more frames than a message can hold.',
     fix: 'Use longer frames, or seal the data as several messages.',
   },
+  'crypto.signature_invalid': {
+    message: 'The signature of the sealed message does not verify.',
+    fix: 'Discard what was opened, and fetch the message again; if it stays so, it was altered or forged.',
+  },
+  'crypto.signature_unchecked': {
+    message: 'The message is signed, and reading it in parts releases plaintext before its signature holds.',
+    fix: 'Open it whole, or say with releaseBeforeSignature (streams) or ignoreSignature (ranges) that you do without.',
+  },
   'crypto.frame_too_long': {
     message: 'The frames of the sealed message are longer than the reader allows.',
     fix: 'Raise maxFrameBytes if the message comes from someone you trust to choose your memory use.',
@@ -97,9 +105,41 @@ export const cryptoErrors = {
     message: 'The message has no encrypted data key, too many of them, or one with an over-long field.',
     fix: 'Use 1 to 16 recipients with fields within the bounds of docs/formats/sealed-message.md.',
   },
+  'crypto.public_key_invalid': {
+    message: 'The public key is not one that anybody could open with.',
+    fix: 'Get the public key from its owner again, unaltered.',
+  },
+  'crypto.recipients_mixed': {
+    message: 'A post-quantum recipient stands beside a classical public key, which would undo it.',
+    fix: 'Give every public-key recipient of the message a hybrid key, or none.',
+  },
   'crypto.data_key_missing': {
     message: 'None of the encrypted data keys of the message could be opened.',
     fix: 'Use a key or service that is a recipient of this message.',
+  },
+  'crypto.receipt_malformed': {
+    message: 'It is not a use receipt of the form that docs/formats/use-receipt.md gives.',
+    fix: 'Correct the member that is named, or use the version of the software that wrote it.',
+  },
+  'crypto.receipt_signature_invalid': {
+    message: 'The receipts are not those that their reporter signed.',
+    fix: 'Fetch them again from where they were written; if it stays so, they were altered or forged.',
+  },
+  'crypto.field_value_invalid': {
+    message: 'The value is not of the type that the field has, or cannot be sealed.',
+    fix: 'Pass a value of the declared type: well-formed text, a finite number, a valid date, JSON, bytes or a boolean.',
+  },
+  'crypto.field_too_long': {
+    message: 'The value is longer than a sealed field holds.',
+    fix: 'Seal values of more than 65,000 bytes as a message.',
+  },
+  'crypto.field_type_mismatch': {
+    message: 'The sealed field holds a value of another type.',
+    fix: 'Declare the column with the type that its values were sealed with.',
+  },
+  'crypto.field_encoding_invalid': {
+    message: 'The sealed field is authentic, but holds no encoding of a value that this version writes.',
+    fix: 'Seal the value again with this version; whatever sealed it does not follow docs/formats/field.md.',
   },
   'crypto.credential_malformed': {
     message: 'The text is not a service credential.',
@@ -116,6 +156,18 @@ export const cryptoErrors = {
   'crypto.password_hash_malformed': {
     message: 'The text is not a password hash of the registry, or its cost is out of bounds.',
     fix: 'Restore the database from a backup, or let the person set a new password.',
+  },
+  'crypto.escrow_key_malformed': {
+    message: 'The text is not an escrow key, or not the public part of one, exactly as it was made.',
+    fix: 'Use the file that was made, whole and unaltered; take another copy of it if there is one.',
+  },
+  'crypto.passphrase_too_short': {
+    message: 'The passphrase is too short for a key that is attacked offline.',
+    fix: 'Choose six or more random words, at least 15 characters.',
+  },
+  'crypto.passphrase_wrong': {
+    message: 'The passphrase is not that of the escrow key, or the file was altered.',
+    fix: 'Try the passphrase again; if it is right, use another copy of the file.',
   },
 } as const satisfies Record<string, ErrorText>;
 

@@ -1,11 +1,15 @@
 export { CryptoError, cryptoErrors, type CryptoErrorCode } from './errors.ts';
 export {
+  escrowProfiles,
   generateKey,
   keyAlgorithms,
   keyPurposes,
   type KeyAlgorithm,
   type KeyPurpose,
+  type EscrowProfile,
+  type HpkeSuite,
   type PasswordHashAlgorithm,
+  type RsaOaepHash,
 } from './registry.ts';
 export { decodeContext, encodeContext, maximumContextBytes, type EncryptionContext } from './context.ts';
 export {
@@ -56,8 +60,82 @@ export {
 export { encodeBase32 } from './base32.ts';
 export { generateTotpSecret, totpStep, totpUri, verifyTotp } from './totp.ts';
 export { ed25519PublicKey, signEd25519, verifyEd25519 } from './signature.ts';
-export { parseMessageHeader, type EncryptedDataKey, type MessageHeader } from './message/header.ts';
+export {
+  encodeReceipt,
+  maximumReceiptCount,
+  noReceipt,
+  parseReceipt,
+  receiptContext,
+  type AttestedUse,
+  type ChainedReceipt,
+  type Receipt,
+} from './receipt/receipt.ts';
+export {
+  chainUses,
+  maximumBatchReceipts,
+  signUses,
+  verifyBatch,
+  type ReceiptBatch,
+} from './receipt/batch.ts';
+export {
+  maximumEncryptedDataKeys,
+  parseMessageHeader,
+  type EncryptedDataKey,
+  type MessageHeader,
+} from './message/header.ts';
 export { defaultFrameBytes, maximumFrameBytes, type DataKey } from './message/frame.ts';
 export type { ByteSource } from './message/reader.ts';
 export { sealBytes, sealMessage, type SealOptions } from './message/seal.ts';
 export { openBytes, openMessage, type OpenOptions } from './message/open.ts';
+export { type HeaderOptions } from './message/authentic-header.ts';
+export {
+  openRanges,
+  type MessageRanges,
+  type RandomAccessSource,
+  type RangeOptions,
+} from './message/ranges.ts';
+export { generateMessageSigner, type MessageSigner } from './message/signature.ts';
+export {
+  checkRecipients,
+  type Identity,
+  type Recipient,
+  type RecipientKind,
+} from './recipients/recipient.ts';
+export { rawAes } from './recipients/raw-aes.ts';
+export { rsaOaepIdentity, rsaOaepRecipient } from './recipients/rsa-oaep.ts';
+export {
+  generateHpkeKey,
+  hpkeIdentity,
+  hpkeRecipient,
+  type HpkeIdentity,
+  type HpkeParts,
+  type HpkeRecipient,
+} from './recipients/hpke.ts';
+export {
+  createEscrowKey,
+  minimumPassphraseCharacters,
+  openEscrowKey,
+  parseEscrowRecipient,
+  type EscrowKey,
+  type EscrowRecipient,
+} from './recipients/escrow-key.ts';
+export { fieldKeyReference, FieldKey, fieldOverheadBytes, keyReferenceBytes } from './field/field-key.ts';
+export {
+  BlindIndex,
+  indexForms,
+  indexTokenBytes,
+  indexTokenRange,
+  type IndexedType,
+  type IndexForm,
+} from './field/blind-index.ts';
+export { decodeFieldKeyRecord, encodeFieldKeyRecord, type FieldKeyRecord } from './field/record.ts';
+export type { FieldPlace, RowId } from './field/place.ts';
+export type { JsonValue } from './field/json.ts';
+export {
+  encodeFieldValue,
+  fieldTypes,
+  maximumPaddingStep,
+  type FieldType,
+  type FieldValue,
+  type FieldValues,
+} from './field/value.ts';

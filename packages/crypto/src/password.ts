@@ -22,9 +22,10 @@ type CostOf<A extends PasswordHashAlgorithm> = Readonly<
   Record<keyof (typeof passwordHashes)[A]['cost'], number>
 >;
 type Bounds = Readonly<{ minimum: number; usual: number; maximum: number }>;
-type Scheme = Readonly<{ algorithm: PasswordHashAlgorithm; cost: Cost }>;
+/** An algorithm with all of its cost, within the bounds of the registry. */
+export type PasswordScheme = Readonly<{ algorithm: PasswordHashAlgorithm; cost: Cost }>;
 
-const saltBytes = 16;
+export const passwordSaltBytes = 16;
 const hashBytes = 32;
 const maximumPhcCharacters = 128;
 // The longest text worth normalising: composing shortens a text, but never by more.
@@ -63,9 +64,9 @@ export function passwordLength(password: string): number {
  * @throws CryptoError `crypto.password_invalid`, `crypto.algorithm_unknown`, `crypto.argument_invalid`
  */
 export async function hashPassword(password: string, hashing: PasswordHashing = {}): Promise<string> {
-  const scheme = schemeOf(hashing);
-  const salt = randomBytes(saltBytes);
-  return format(scheme, salt, await derive(scheme, normalizePassword(password), salt));
+  const scheme = passwordScheme(hashing);
+  const salt = randomBytes(passwordSaltBytes);
+  return format(scheme, salt, await deriveFromPassword(scheme, normalizePassword(password), salt));
 }
 
 /**
@@ -79,7 +80,7 @@ export async function hashPassword(password: string, hashing: PasswordHashing = 
 export async function verifyPassword(password: string, phc: string): Promise<boolean> {
   const { scheme, salt, hash } = parse(phc);
   const normalized = tryNormalize(password);
-  return normalized !== undefined && equalSecrets(await derive(scheme, normalized, salt), hash);
+  return normalized !== undefined && equalSecrets(await deriveFromPassword(scheme, normalized, salt), hash);
 }
 
 /**
@@ -89,7 +90,7 @@ export async function verifyPassword(password: string, phc: string): Promise<boo
  */
 export function needsRehash(phc: string, hashing: PasswordHashing = {}): boolean {
   const { scheme, salt, hash } = parse(phc);
-  const wanted = schemeOf(hashing);
+  const wanted = passwordScheme(hashing);
   return format(scheme, salt, hash) !== format(wanted, salt, hash);
 }
 
@@ -100,7 +101,18 @@ function tryNormalize(password: string): string | undefined {
   return Buffer.byteLength(normalized) <= maximumPasswordBytes ? normalized : undefined;
 }
 
-async function derive({ algorithm, cost }: Scheme, password: string, salt: Buffer): Promise<Buffer> {
+/**
+ * What a password gives under a scheme, off the main thread.
+ *
+ * @param password as `normalizePassword` returns it
+ * @param salt 16 bytes
+ * @returns 32 bytes, owned by the caller, who zeroes them where they are a key
+ */
+export async function deriveFromPassword(
+  { algorithm, cost }: PasswordScheme,
+  password: string,
+  salt: Buffer,
+): Promise<Buffer> {
   const message = Buffer.from(password);
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const settle = (error: Error | null, hash: Buffer) => (error === null ? resolve(hash) : reject(error));
@@ -123,7 +135,15 @@ function boundsOf(algorithm: PasswordHashAlgorithm): [name: string, Bounds][] {
   return Object.entries<Bounds>(passwordHashes[algorithm].cost);
 }
 
-function schemeOf({ algorithm = 'argon2id', cost: asked = {} }: PasswordHashing): Scheme {
+/**
+ * The scheme that is asked for, with the registry's usual cost for what is left open.
+ *
+ * @throws CryptoError `crypto.algorithm_unknown`; `crypto.argument_invalid` for a cost out of bounds
+ */
+export function passwordScheme({
+  algorithm = 'argon2id',
+  cost: asked = {},
+}: PasswordHashing): PasswordScheme {
   if (!Object.hasOwn(passwordHashes, algorithm)) throw new CryptoError('crypto.algorithm_unknown');
   const bounds = boundsOf(algorithm);
   const cost = Object.fromEntries(bounds.map(([name, { usual }]) => [name, asked[name] ?? usual]));
@@ -141,13 +161,13 @@ function isWithinBounds(algorithm: PasswordHashAlgorithm, cost: Cost): boolean {
   });
 }
 
-function format({ algorithm, cost }: Scheme, salt: Uint8Array, hash: Uint8Array): string {
+function format({ algorithm, cost }: PasswordScheme, salt: Uint8Array, hash: Uint8Array): string {
   const parameters = boundsOf(algorithm).map(([name]) => `${name}=${cost[name]}`);
   return `${passwordHashes[algorithm].prefix}${parameters.join(',')}$${encodeB64(salt)}$${encodeB64(hash)}`;
 }
 
 /** Reads a PHC string; refused is whatever `format` would not have written exactly so. */
-function parse(phc: string): { scheme: Scheme; salt: Buffer; hash: Buffer } {
+function parse(phc: string): { scheme: PasswordScheme; salt: Buffer; hash: Buffer } {
   const algorithm = (Object.keys(passwordHashes) as PasswordHashAlgorithm[]).find((name) =>
     phc.startsWith(passwordHashes[name].prefix),
   );
@@ -159,7 +179,7 @@ function parse(phc: string): { scheme: Scheme; salt: Buffer; hash: Buffer } {
     const scheme = { algorithm, cost };
     const salt = Buffer.from(encodedSalt, 'base64');
     const hash = Buffer.from(encodedHash, 'base64');
-    const sized = salt.length === saltBytes && hash.length === hashBytes;
+    const sized = salt.length === passwordSaltBytes && hash.length === hashBytes;
     if (sized && isWithinBounds(algorithm, cost) && format(scheme, salt, hash) === phc) {
       return { scheme, salt, hash };
     }

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { withCode } from './fixture.test.ts';
 import { generateKey, keyAlgorithms, keyPurposes, type KeyAlgorithm } from './index.ts';
-import { compactSuites, messageSuites, passwordHashes, requireSuite, wrapSuites } from './registry.ts';
+import {
+  compactSuites,
+  messageSuites,
+  passwordHashes,
+  requireSuite,
+  wrapSuites,
+  hpkeSuites,
+  escrowProfiles,
+  rsaOaepHashes,
+} from './registry.ts';
 
 test('a key of each algorithm, fresh each time', () => {
   for (const algorithm of Object.keys(keyAlgorithms) as KeyAlgorithm[]) {
@@ -18,7 +27,7 @@ test('what is not in the registry does not exist [URS-045]', () => {
     assert.throws(() => generateKey(name as KeyAlgorithm), withCode('crypto.algorithm_unknown'));
   }
   for (const suites of [compactSuites, wrapSuites, messageSuites]) {
-    for (const suite of [0, 2, 0x0578, 0x0178, 0x0014, 0xffff]) {
+    for (const suite of [0, 2, 0x0378, 0x0178, 0x0014, 0xffff]) {
       assert.throws(() => requireSuite(suites, suite, 4), withCode('crypto.suite_unknown'));
     }
   }
@@ -32,6 +41,9 @@ test('the registry cannot be changed, and inherits nothing', () => {
     compactSuites,
     wrapSuites,
     messageSuites,
+    hpkeSuites,
+    escrowProfiles,
+    rsaOaepHashes,
   ]) {
     assert.ok(Object.isFrozen(table));
     assert.equal(Object.getPrototypeOf(table), null);
@@ -39,7 +51,7 @@ test('the registry cannot be changed, and inherits nothing', () => {
 });
 
 test('an error for a suite names it', () => {
-  assert.throws(() => requireSuite(messageSuites, 0x0578, 4), /\(0x0578\)/);
+  assert.throws(() => requireSuite(messageSuites, 0x0378, 4), /\(0x0378\)/);
 });
 
 test('no two secret types and no two purposes share a byte', () => {

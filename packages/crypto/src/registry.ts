@@ -53,9 +53,17 @@ export const wrapSuites = rows({ 1: { name: 'AES_256_GCM_HKDF_EXPAND_SHA512' } }
 
 /**
  * Suites of a sealed message, by the AWS Encryption SDK's algorithm suite id
- * (docs/formats/sealed-message.md).
+ * (docs/formats/sealed-message.md). `signed`: a signature over the whole message ends it.
  */
-export const messageSuites = rows({ 0x0478: { name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY' } });
+export const messageSuites = rows({
+  0x0478: { name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY', signed: false },
+  0x0578: { name: 'AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384', signed: true },
+} as const);
+
+export type MessageSuite = keyof typeof messageSuites;
+
+/** ECDSA over P-384 with SHA-384 (FIPS 186-5 section 6; the curve: NIST SP 800-186 section 3.2.1.4). */
+export const ecdsaP384 = Object.freeze({ curve: 'P-384', hash: 'sha384', coordinateBytes: 48 });
 
 /**
  * Password hashes, by the name in their PHC string. `cost` has the parameters in the order of the string, each
@@ -80,6 +88,45 @@ export const passwordHashes = rows({
 } as const);
 
 export type PasswordHashAlgorithm = keyof typeof passwordHashes;
+
+/** Hashes of RSAES-OAEP (RFC 8017 section 7.1), for the label and for MGF1 alike. */
+export const rsaOaepHashes = rows({
+  sha256: { digest: 'sha256' },
+  sha384: { digest: 'sha384' },
+  sha512: { digest: 'sha512' },
+} as const);
+
+export type RsaOaepHash = keyof typeof rsaOaepHashes;
+
+/** Sizes of RSA keys: 128 bits of strength at least (NIST SP 800-57 part 1, revision 5, table 2). */
+export const rsaModulusBits = Object.freeze({ least: 3072, most: 8192 });
+
+/**
+ * Suites of HPKE (RFC 9180) by the numbers of KEM, KDF and AEAD, with hybrid KEMs of draft-ietf-hpke-pq-05
+ * (docs/formats/hpke-recipient.md), HKDF-SHA-256 and AES-256-GCM. Sizes in bytes.
+ */
+export const hpkeSuites = rows({
+  /** ML-KEM-768 and X25519. */
+  'mlkem768-x25519': {
+    kem: 0x647a,
+    kdf: 0x0001,
+    aead: 0x0002,
+    publicKeyBytes: 1216,
+    encapsulatedBytes: 1120,
+  },
+  /** ML-KEM-768 and P-256: only curves and functions that FIPS approves. */
+  'mlkem768-p256': { kem: 0x0050, kdf: 0x0001, aead: 0x0002, publicKeyBytes: 1249, encapsulatedBytes: 1153 },
+} as const);
+
+export type HpkeSuite = keyof typeof hpkeSuites;
+
+/** What new escrow keys are made of (docs/formats/escrow-key.md), by profile. */
+export const escrowProfiles = rows({
+  evaluation: { suite: 'mlkem768-x25519', algorithm: 'argon2id', cost: { m: 262_144, t: 3, p: 1 } },
+  regulated: { suite: 'mlkem768-p256', algorithm: 'pbkdf2-sha512', cost: { i: 2_000_000 } },
+} as const);
+
+export type EscrowProfile = keyof typeof escrowProfiles;
 
 /** Throws `crypto.suite_unknown`, naming the suite, unless `suite` is a row of `suites`. */
 export function requireSuite(suites: Readonly<Record<number, unknown>>, suite: number, digits: number): void {

@@ -1,4 +1,4 @@
-import { createPrivateKey, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { idBytes, requireBytes, requireSymmetricKey } from './checks.ts';
 import { CryptoError } from './errors.ts';
 import { decrypt, encrypt, hkdfExpand, zeroNonce } from './primitives.ts';
@@ -11,6 +11,7 @@ import {
   type KeyAlgorithm,
   type KeyPurpose,
 } from './registry.ts';
+import { ed25519PrivateKey, ed25519Seed } from './signature.ts';
 
 const kindBytes = {
   instance: 1,
@@ -47,8 +48,6 @@ const structureBytes = placeBytes + 1 + secretBytes;
 /** Bytes of a wrapped key. */
 export const wrappedKeyBytes = headBytes + structureBytes + aes256Gcm.tagBytes;
 const label = Buffer.from('trialkeep/wrap/v1\0');
-// PrivateKeyInfo of an Ed25519 key up to its seed (RFC 8410 section 7).
-const ed25519Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /**
  * Wraps a key for its place (docs/formats/wrapped-key.md).
@@ -156,11 +155,7 @@ export function decodeKeyStructure(place: KeyPlace, structure: Uint8Array): KeyO
     throw new CryptoError('crypto.wrapped_key_invalid');
   }
   const secret = structure.subarray(placeBytes + 1);
-  if (algorithm !== 'ED25519') return createSecretKey(secret);
-  const encoded = Buffer.concat([ed25519Prefix, secret]);
-  const key = createPrivateKey({ key: encoded, format: 'der', type: 'pkcs8' });
-  encoded.fill(0);
-  return key;
+  return algorithm === 'ED25519' ? ed25519PrivateKey(secret) : createSecretKey(secret);
 }
 
 function derive(wrappingKey: KeyObject, head: Uint8Array, place: Uint8Array): KeyObject {
@@ -188,16 +183,7 @@ function encodePlace(place: KeyPlace): Buffer {
 }
 
 function exportSecret(algorithm: KeyAlgorithm, key: KeyObject): Buffer {
-  if (algorithm !== 'ED25519') {
-    requireSymmetricKey(key);
-    return key.export();
-  }
-  if (key.type !== 'private' || key.asymmetricKeyType !== 'ed25519') {
-    throw new CryptoError('crypto.key_unsuitable', 'an Ed25519 private key is needed');
-  }
-  // As bytes, not as JWK: a string cannot be zeroed.
-  const encoded = key.export({ format: 'der', type: 'pkcs8' });
-  const seed = Buffer.from(encoded.subarray(ed25519Prefix.length));
-  encoded.fill(0);
-  return seed;
+  if (algorithm === 'ED25519') return ed25519Seed(key);
+  requireSymmetricKey(key);
+  return key.export();
 }

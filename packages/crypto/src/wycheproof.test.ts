@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { realInput } from './fixture.test.ts';
 import { ed25519PublicKey, signEd25519, verifyEd25519 } from './index.ts';
+import { MessageVerification, parseVerificationKey } from './message/signature.ts';
 import { decrypt, encrypt, hkdf, hkdfExpand, hmacSha256 } from './primitives.ts';
 import { kdfHash } from './registry.ts';
 
@@ -12,7 +13,7 @@ interface Group<T> {
   readonly keySize?: number;
   readonly ivSize?: number;
   readonly tagSize?: number;
-  readonly publicKey?: { readonly pk: string };
+  readonly publicKey?: { readonly pk?: string; readonly uncompressed?: string };
   readonly tests: readonly (T & { readonly tcId: number; readonly result: string })[];
 }
 
@@ -111,6 +112,30 @@ test('Wycheproof Ed25519', { skip: ed25519.skip }, () => {
     }
   }
   assert.ok(verified > 100);
+});
+
+const ecdsa = realInput('wycheproof/testvectors_v1/ecdsa_secp384r1_sha384_test.json');
+test('Wycheproof ECDSA P-384 with SHA-384 [URS-045]', { skip: ecdsa.skip }, () => {
+  interface Vector {
+    msg: string;
+    sig: string;
+  }
+  const seen = { valid: 0, invalid: 0 };
+  for (const group of read(ecdsa.path) as Group<Vector>[]) {
+    const [form, ...coordinates] = hex(group.publicKey?.uncompressed ?? '');
+    assert.deepEqual([form, coordinates.length], [4, 96]);
+    const isOdd = (coordinates.at(-1) ?? 0) % 2;
+    const point = Buffer.from([2 + isOdd, ...coordinates.slice(0, 48)]);
+    const publicKey = parseVerificationKey(point.toString('base64'));
+    for (const vector of group.tests) {
+      const verification = new MessageVerification(publicKey);
+      verification.update(hex(vector.msg));
+      const valid = vector.result === 'valid';
+      assert.equal(verification.holds(hex(vector.sig)), valid, `vector ${vector.tcId}`);
+      seen[valid ? 'valid' : 'invalid'] += 1;
+    }
+  }
+  assert.ok(seen.valid > 100 && seen.invalid > 100);
 });
 
 test('Ed25519: the first vector of RFC 8032 section 7.1', () => {

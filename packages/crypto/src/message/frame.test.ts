@@ -5,7 +5,7 @@ import { withCode } from '../fixture.test.ts';
 import { deriveMessageKeys, FrameCipher, parseFrameHead } from './frame.ts';
 
 const messageId = randomBytes(32);
-const cipher = new FrameCipher(deriveMessageKeys(randomBytes(32), messageId).key, messageId);
+const cipher = new FrameCipher(deriveMessageKeys(randomBytes(32), messageId, 0x0478).key, messageId);
 const content = randomBytes(16);
 
 test('a frame opens at its place only', () => {
@@ -46,11 +46,15 @@ test('a message ends with frame 2³² − 1 at the latest', () => {
 
 test('a data key is 32 bytes, as bytes or as a key', () => {
   const dataKey = randomBytes(32);
-  const fromBytes = deriveMessageKeys(dataKey, messageId);
-  const fromKey = deriveMessageKeys(createSecretKey(dataKey), messageId);
+  const fromBytes = deriveMessageKeys(dataKey, messageId, 0x0478);
+  const fromKey = deriveMessageKeys(createSecretKey(dataKey), messageId, 0x0478);
   assert.deepEqual(fromBytes.commitment, fromKey.commitment);
   assert.ok(fromBytes.key.equals(fromKey.key));
+  assert.ok(!fromBytes.key.equals(deriveMessageKeys(dataKey, messageId, 0x0578).key));
   for (const length of [1, 16, 31, 33]) {
-    assert.throws(() => deriveMessageKeys(randomBytes(length), messageId), withCode('crypto.key_unsuitable'));
+    assert.throws(
+      () => deriveMessageKeys(randomBytes(length), messageId, 0x0478),
+      withCode('crypto.key_unsuitable'),
+    );
   }
 });

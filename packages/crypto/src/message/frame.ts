@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import { CryptoError } from '../errors.ts';
 import { decrypt, encrypt, hkdf, zeroNonce } from '../primitives.ts';
-import { aes256Gcm } from '../registry.ts';
+import { aes256Gcm, type MessageSuite } from '../registry.ts';
 
 /**
  * Keys and frames of a sealed message: "Framed Data" and "Message Body AAD" of the AWS Encryption SDK
@@ -27,9 +27,18 @@ export const commitmentBytes = 32;
 const regularHeadBytes = 4 + aes256Gcm.nonceBytes;
 const finalHeadBytes = 4 + 4 + aes256Gcm.nonceBytes + 4;
 
+/** Bytes of a frame beside its content. */
+export const frameOverheadBytes = {
+  regular: regularHeadBytes + aes256Gcm.tagBytes,
+  final: finalHeadBytes + aes256Gcm.tagBytes,
+};
+
 const regularContent = Buffer.from('AWSKMSEncryptionClient Frame');
 const finalContent = Buffer.from('AWSKMSEncryptionClient Final Frame');
-const deriveKeyInfo = Buffer.from('\x04\x78DERIVEKEY', 'latin1');
+const deriveKeyInfo: Readonly<Record<MessageSuite, Buffer>> = {
+  0x0478: Buffer.from('\x04\x78DERIVEKEY', 'latin1'),
+  0x0578: Buffer.from('\x05\x78DERIVEKEY', 'latin1'),
+};
 const commitKeyInfo = Buffer.from('COMMITKEY');
 
 /** The data key of a message: 32 bytes, or the same as a KeyObject. */
@@ -42,12 +51,13 @@ export type DataKey = KeyObject | Uint8Array;
 export function deriveMessageKeys(
   dataKey: DataKey,
   messageId: Uint8Array,
+  suite: MessageSuite,
 ): { key: KeyObject; commitment: Buffer } {
   const input = dataKey instanceof Uint8Array ? createSecretKey(dataKey) : dataKey;
   if (input.type !== 'secret' || input.symmetricKeySize !== 32) {
     throw new CryptoError('crypto.key_unsuitable', 'a data key of 32 bytes is needed');
   }
-  const derived = hkdf(input, messageId, deriveKeyInfo, aes256Gcm.keyBytes);
+  const derived = hkdf(input, messageId, deriveKeyInfo[suite], aes256Gcm.keyBytes);
   const key = createSecretKey(derived);
   derived.fill(0);
   return { key, commitment: hkdf(input, messageId, commitKeyInfo, commitmentBytes) };
@@ -77,14 +87,12 @@ export type FrameShape = Readonly<{
 export class FrameCipher {
   readonly #key: KeyObject;
   readonly #nonce = Buffer.alloc(aes256Gcm.nonceBytes);
-  readonly #regularAad: Buffer;
-  readonly #finalAad: Buffer;
+  readonly #messageId: Uint8Array;
+  #regularAad: Buffer | undefined;
 
   constructor(key: KeyObject, messageId: Uint8Array) {
     this.#key = key;
-    const room = Buffer.alloc(4 + 8);
-    this.#regularAad = Buffer.concat([messageId, regularContent, room]);
-    this.#finalAad = Buffer.concat([messageId, finalContent, room]);
+    this.#messageId = messageId;
   }
 
   /**
@@ -116,26 +124,38 @@ export class FrameCipher {
   }
 
   #aadOf({ sequence, final }: FrameShape, contentBytes: number): Buffer {
-    const aad = final ? this.#finalAad : this.#regularAad;
+    const aad = final
+      ? aadOf(this.#messageId, finalContent)
+      : (this.#regularAad ??= aadOf(this.#messageId, regularContent));
     aad.writeUInt32BE(sequence, aad.length - 12);
     aad.writeUInt32BE(contentBytes, aad.length - 4);
     return aad;
   }
 }
 
+/** Additional authenticated data with room for number and length of a frame. */
+function aadOf(messageId: Uint8Array, content: Uint8Array): Buffer {
+  return Buffer.concat([messageId, content, Buffer.alloc(4 + 8)]);
+}
+
 /** The bytes of a frame's head that say what follows. */
 export type FrameHead = FrameShape & Readonly<{ headBytes: number; contentBytes: number }>;
+
+/** Whether these bytes begin as a final frame does. */
+export function announcesFinalFrame(bytes: Buffer): boolean {
+  return bytes.length >= 4 && bytes.readUInt32BE(0) === finalMarker;
+}
 
 /**
  * Parses the head of the frame that has to come next. Attacker-controlled: its number and nonce must be the
  * expected ones, and a final frame no longer than the others.
  *
- * @param bytes the start of the frame; at least 4 bytes
+ * @param bytes the start of the frame, of any length
  * @returns the head, or the number of bytes that are needed to parse it
  * @throws CryptoError `crypto.message_frame_misplaced`, `crypto.message_malformed`
  */
 export function parseFrameHead(bytes: Buffer, sequence: number, frameBytes: number): FrameHead | number {
-  const final = bytes.readUInt32BE(0) === finalMarker;
+  const final = announcesFinalFrame(bytes);
   const headBytes = final ? finalHeadBytes : regularHeadBytes;
   if (bytes.length < headBytes) return headBytes;
   const sequenceOffset = final ? 4 : 0;

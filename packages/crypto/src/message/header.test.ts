@@ -8,6 +8,7 @@ import { encodeHeaderBody } from './header.ts';
 
 const recipient = { providerId: 'aws-kms', providerInfo: Buffer.from('arn'), ciphertext: randomBytes(131) };
 const options = {
+  suite: 0x0478 as const,
   messageId: randomBytes(32),
   context: { study: 'TK-1', subject: 'a1' },
   encryptedDataKeys: [recipient],
@@ -76,7 +77,7 @@ test('what is wrong is refused as soon as it is seen, not when all is there', ()
   const bytes = encode();
   const cases = [
     [Buffer.of(1), 'crypto.version_unknown'],
-    [Buffer.from([2, 0x05, 0x78]), 'crypto.suite_unknown'],
+    [Buffer.from([2, 0x03, 0x78]), 'crypto.suite_unknown'],
     [Buffer.concat([bytes.subarray(0, 35), Buffer.from([0xff, 0xff])]), 'crypto.context_invalid'],
   ] as const;
   for (const [start, code] of cases) assert.throws(() => parseMessageHeader(start), withCode(code));

@@ -1,8 +1,15 @@
+import type { KeyObject } from 'node:crypto';
 import { decodeUtf8 } from '../checks.ts';
-import { decodeContext, encodeContext, maximumContextBytes, type EncryptionContext } from '../context.ts';
+import {
+  decodeContext,
+  encodeMessageContext,
+  maximumContextBytes,
+  type EncryptionContext,
+} from '../context.ts';
 import { CryptoError } from '../errors.ts';
-import { aes256Gcm, messageSuites, requireSuite } from '../registry.ts';
+import { aes256Gcm, messageSuites, requireSuite, type MessageSuite } from '../registry.ts';
 import { commitmentBytes, maximumFrameBytes } from './frame.ts';
+import { parseVerificationKey, verificationKeyName } from './signature.ts';
 
 /**
  * The header of a sealed message: AWS Encryption SDK message format 2.0, "Header Body Version 2.0" and
@@ -22,7 +29,7 @@ export type EncryptedDataKey = Readonly<{
 
 /** A parsed header. Nothing in it is authenticated before the data key is known. */
 export type MessageHeader = Readonly<{
-  suite: number;
+  suite: MessageSuite;
   /** 32 bytes, random for each message */
   messageId: Uint8Array;
   context: EncryptionContext;
@@ -36,15 +43,22 @@ export type MessageHeader = Readonly<{
   headerBytes: number;
 }>;
 
-/** A header with what is needed to authenticate it. */
-export type ParsedHeader = Readonly<{ header: MessageHeader; body: Uint8Array; tag: Uint8Array }>;
+/** A header with what is needed to authenticate it, and the rest of a message under a signed suite. */
+export type ParsedHeader = Readonly<{
+  header: MessageHeader;
+  body: Uint8Array;
+  tag: Uint8Array;
+  verificationKey: KeyObject | undefined;
+}>;
 
 export const messageIdBytes = 32;
 
 const version = 2;
-const messageSuite = 0x0478;
 const framed = 2;
-const maximumEncryptedDataKeys = 16;
+/** The most recipients of a message. */
+export const maximumEncryptedDataKeys = 16;
+/** Bytes of a header body beside the context and the encrypted data keys. */
+const fixedBytes = 1 + 2 + messageIdBytes + 2 + 2 + 1 + 4 + commitmentBytes;
 const providerIdBytes = { least: 1, most: 255 };
 const providerInfoBytes = { least: 0, most: 2048 };
 const encryptedKeyBytes = { least: 1, most: 8192 };
@@ -57,6 +71,7 @@ const reservedPrefix = 'aws-crypto-';
  * @throws CryptoError `crypto.context_invalid`, `crypto.recipients_invalid`, `crypto.argument_invalid`
  */
 export function encodeHeaderBody(o: {
+  readonly suite: MessageSuite;
   readonly messageId: Uint8Array;
   readonly context: EncryptionContext;
   readonly encryptedDataKeys: readonly EncryptedDataKey[];
@@ -70,21 +85,32 @@ export function encodeHeaderBody(o: {
   if (count < 1 || count > maximumEncryptedDataKeys) {
     throw new CryptoError('crypto.recipients_invalid', `${count} encrypted data keys`);
   }
-  requireNoReservedName(o.context);
-  // The empty context is zero bytes here, without the count that precedes pairs.
-  const context = Object.keys(o.context).length === 0 ? Buffer.alloc(0) : encodeContext(o.context);
-  return Buffer.concat([
-    Buffer.of(version),
-    uint16(messageSuite),
-    o.messageId,
-    uint16(context.length),
-    context,
-    uint16(count),
-    ...o.encryptedDataKeys.flatMap(encodeEncryptedDataKey),
-    Buffer.of(framed),
-    uint32(o.frameBytes),
-    o.commitment,
-  ]);
+  requireReservedNames(o.suite, o.context);
+  const context = encodeMessageContext(o.context);
+  const fields = o.encryptedDataKeys.flatMap(fieldsOf);
+  const fieldBytes = fields.reduce((bytes, field) => bytes + 2 + field.length, 0);
+  const body = Buffer.alloc(fixedBytes + context.length + fieldBytes);
+  // One buffer, filled in order: for short messages the header is much of the work.
+  let position = body.writeUInt8(version, 0);
+  position = body.writeUInt16BE(o.suite, position);
+  position = write(body, o.messageId, position);
+  position = body.writeUInt16BE(context.length, position);
+  position = write(body, context, position);
+  position = body.writeUInt16BE(count, position);
+  for (const field of fields) {
+    position = body.writeUInt16BE(field.length, position);
+    position = write(body, field, position);
+  }
+  position = body.writeUInt8(framed, position);
+  position = body.writeUInt32BE(o.frameBytes, position);
+  write(body, o.commitment, position);
+  return body;
+}
+
+/** Copies bytes to a place, and gives the place after them. */
+function write(body: Buffer, bytes: Uint8Array, position: number): number {
+  body.set(bytes, position);
+  return position + bytes.length;
 }
 
 /**
@@ -117,9 +143,10 @@ function readHeader(reader: FieldReader): ParsedHeader {
   const versionByte = reader.uint8();
   if (versionByte !== version) throw new CryptoError('crypto.version_unknown', `message ${versionByte}`);
   const suite = reader.uint16();
-  requireSuite(messageSuites, suite, 4);
+  requireMessageSuite(suite);
   const messageId = reader.bytes(messageIdBytes);
-  const context = readContext(reader);
+  const context = readContext(reader, suite);
+  const verificationKey = readVerificationKey(context);
   const encryptedDataKeys = readEncryptedDataKeys(reader);
   const contentType = reader.uint8();
   if (contentType !== framed) {
@@ -145,20 +172,32 @@ function readHeader(reader: FieldReader): ParsedHeader {
     }),
     body: reader.from(0, bodyBytes),
     tag,
+    verificationKey,
   };
 }
 
-function readContext(reader: FieldReader): EncryptionContext {
+function requireMessageSuite(suite: number): asserts suite is MessageSuite {
+  requireSuite(messageSuites, suite, 4);
+}
+
+function readContext(reader: FieldReader, suite: MessageSuite): EncryptionContext {
   const length = reader.uint16();
   if (length > maximumContextBytes) throw new CryptoError('crypto.context_invalid', `${length} bytes`);
-  if (length === 0) return Object.freeze(Object.create(null) as EncryptionContext);
-  const context = decodeContext(reader.bytes(length));
-  if (Object.keys(context).length === 0) {
+  const context = length === 0 ? emptyContext() : decodeContext(reader.bytes(length));
+  if (length > 0 && Object.keys(context).length === 0) {
     throw new CryptoError('crypto.context_invalid', 'an empty context has no count');
   }
-  // Suites with a signature put their verification key there; the one supported here has none.
-  requireNoReservedName(context);
+  requireReservedNames(suite, context);
   return context;
+}
+
+function emptyContext(): EncryptionContext {
+  return Object.freeze(Object.create(null) as EncryptionContext);
+}
+
+function readVerificationKey(context: EncryptionContext): KeyObject | undefined {
+  const text = context[verificationKeyName];
+  return text === undefined ? undefined : parseVerificationKey(text);
 }
 
 function readEncryptedDataKeys(reader: FieldReader): EncryptedDataKey[] {
@@ -181,13 +220,14 @@ function readEncryptedDataKeys(reader: FieldReader): EncryptedDataKey[] {
   });
 }
 
-function encodeEncryptedDataKey(key: EncryptedDataKey): Uint8Array[] {
+/** The three fields of an encrypted data key, each of which follows its length. */
+function fieldsOf(key: EncryptedDataKey): Uint8Array[] {
   if (!key.providerId.isWellFormed()) throw new CryptoError('crypto.recipients_invalid', 'provider id');
   const providerId = Buffer.from(key.providerId, 'utf8');
   requireRecipientField(providerId.length, providerIdBytes);
   requireRecipientField(key.providerInfo.length, providerInfoBytes);
   requireRecipientField(key.ciphertext.length, encryptedKeyBytes);
-  return [providerId, key.providerInfo, key.ciphertext].flatMap((field) => [uint16(field.length), field]);
+  return [providerId, key.providerInfo, key.ciphertext];
 }
 
 function requireRecipientField(length: number, bounds: { least: number; most: number }): void {
@@ -196,9 +236,16 @@ function requireRecipientField(length: number, bounds: { least: number; most: nu
   }
 }
 
-function requireNoReservedName(context: EncryptionContext): void {
-  const reserved = Object.keys(context).find((name) => name.startsWith(reservedPrefix));
-  if (reserved !== undefined) throw new CryptoError('crypto.context_invalid', `reserved name ${reserved}`);
+/** Of the reserved names only that of the verification key is in use: with a signed suite always, else never. */
+function requireReservedNames(suite: MessageSuite, context: EncryptionContext): void {
+  const { signed } = messageSuites[suite];
+  for (const name of Object.keys(context)) {
+    const allowed = !name.startsWith(reservedPrefix) || (signed && name === verificationKeyName);
+    if (!allowed) throw new CryptoError('crypto.context_invalid', `reserved name ${name}`);
+  }
+  if (signed && !Object.hasOwn(context, verificationKeyName)) {
+    throw new CryptoError('crypto.context_invalid', `no ${verificationKeyName} for the signed suite`);
+  }
 }
 
 function decodeProviderId(bytes: Uint8Array): string {
@@ -206,18 +253,6 @@ function decodeProviderId(bytes: Uint8Array): string {
   if (providerId === undefined)
     throw new CryptoError('crypto.recipients_invalid', 'provider id is not UTF-8');
   return providerId;
-}
-
-function uint16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }
 
 /** Thrown where the bytes end too early. */

@@ -1,33 +1,20 @@
-import { timingSafeEqual } from 'node:crypto';
-import type { EncryptionContext } from '../context.ts';
 import { CryptoError } from '../errors.ts';
 import { aes256Gcm } from '../registry.ts';
-import {
-  deriveMessageKeys,
-  FrameCipher,
-  maximumFrameBytes,
-  parseFrameHead,
-  verifyHeaderTag,
-  type DataKey,
-  type FrameHead,
-} from './frame.ts';
-import { parseHeader, type MessageHeader, type ParsedHeader } from './header.ts';
-import { ByteReader, collect, type ByteSource } from './reader.ts';
+import { openHeader, openWholeHeader, type AuthenticHeader, type HeaderOptions } from './authentic-header.ts';
+import { parseFrameHead, type FrameHead } from './frame.ts';
+import type { ParsedHeader } from './header.ts';
+import { ByteReader, joined, type ByteSource } from './reader.ts';
+import { footerHeadBytes, MessageVerification, parseFooterHead } from './signature.ts';
 
-/** Enough for most headers; a longer one is parsed again when more of it is there. */
-const usualHeaderBytes = 2048;
-
-export type OpenOptions = Readonly<{
-  /**
-   * Finds the data key by the header, of which nothing is authenticated yet: 32 bytes, which stay with
-   * whoever returned them; or `undefined` where no encrypted data key is for us.
-   */
-  dataKeyFor: (header: MessageHeader) => Promise<DataKey | undefined> | DataKey | undefined;
-  /** the longest frame to hold in memory; default 1,048,576 */
-  maxFrameBytes?: number | undefined;
-  /** pairs that the message must carry; checked before a data key is asked for */
-  requiredContext?: EncryptionContext | undefined;
-}>;
+export type OpenOptions = HeaderOptions &
+  Readonly<{
+    /**
+     * Opens signed messages too, which are refused otherwise. Gives up that whatever is released was signed:
+     * frame by frame it is only what some holder of the data key made. The signature is verified at the end,
+     * before the last frame is released; whoever uses plaintext earlier must be able to undo that.
+     */
+    releaseBeforeSignature?: boolean | undefined;
+  }>;
 
 /**
  * Opens a sealed message (docs/formats/sealed-message.md). Only authenticated bytes are released, frame by
@@ -40,7 +27,7 @@ export type OpenOptions = Readonly<{
  * @throws CryptoError `crypto.ciphertext_invalid` (wrong data key, or altered), `crypto.message_truncated`,
  *   `crypto.message_trailing_data`, `crypto.message_frame_misplaced`, `crypto.message_malformed`,
  *   `crypto.frame_too_long`, `crypto.context_mismatch`, `crypto.data_key_missing`, `crypto.key_unsuitable`,
- *   and those of `parseMessageHeader`
+ *   `crypto.signature_unchecked`, `crypto.signature_invalid`, and those of `parseMessageHeader`
  */
 export async function* openMessage(
   source: ByteSource,
@@ -48,73 +35,104 @@ export async function* openMessage(
 ): AsyncGenerator<Buffer, void, undefined> {
   const input = new ByteReader(source);
   try {
-    const parsed = await readHeader(input);
-    requireFrameBound(parsed.header, o.maxFrameBytes ?? maximumFrameBytes);
-    requireContext(parsed.header, o.requiredContext ?? {});
-    const cipher = authenticateHeader(parsed, await o.dataKeyFor(parsed.header));
-    yield* openFrames(input, cipher, parsed.header.frameBytes);
+    const opened = await openHeader(input, o, o.releaseBeforeSignature === true);
+    yield* openFrames(input, opened, startVerification(opened));
   } finally {
     await input.close();
   }
 }
 
 /**
- * Opens one whole message; nothing is released unless all of it is authentic. Options, errors and ownership
- * as `openMessage`.
+ * Opens one whole message; nothing is released unless all of it is authentic, and signed where its suite says
+ * so. Errors and ownership as `openMessage`.
  */
-export async function openBytes(message: Uint8Array, o: OpenOptions): Promise<Buffer> {
-  return collect(openMessage([message], o));
+export async function openBytes(message: Uint8Array, o: HeaderOptions): Promise<Buffer> {
+  const bytes = Buffer.from(message.buffer, message.byteOffset, message.length);
+  const opened = await openWholeHeader(bytes, o);
+  const verification = startVerification(opened);
+  const parts: Buffer[] = [];
+  try {
+    const end = openFramesInto(parts, bytes, opened, verification);
+    requireWholeEnd(bytes.subarray(end), verification);
+  } catch (error) {
+    for (const part of parts) part.fill(0);
+    throw error;
+  }
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const whole = joined(parts);
+  for (const part of parts) part.fill(0);
+  return whole;
 }
 
-async function readHeader(input: ByteReader): Promise<ParsedHeader> {
-  for (let length = usualHeaderBytes; ;) {
-    const bytes = await input.peek(length);
-    const parsed = parseHeader(bytes);
-    if (typeof parsed !== 'number') {
-      input.consume(parsed.header.headerBytes);
-      return parsed;
-    }
-    if (bytes.length < length) throw new CryptoError('crypto.message_truncated');
-    length = Math.max(parsed, 2 * length);
+/** Opens the frames of a message that is there whole. Gives where they end; what they held is added to `parts`. */
+function openFramesInto(
+  parts: Buffer[],
+  message: Buffer,
+  { cipher, header }: AuthenticHeader,
+  verification: MessageVerification | undefined,
+): number {
+  let position = header.headerBytes;
+  for (let sequence = 1, final = false; !final; sequence += 1) {
+    const rest = message.subarray(position);
+    const head = parseFrameHead(rest, sequence, header.frameBytes);
+    if (typeof head === 'number') throw new CryptoError('crypto.message_truncated');
+    const tagOffset = head.headBytes + head.contentBytes;
+    const frame = rest.subarray(0, tagOffset + aes256Gcm.tagBytes);
+    if (frame.length < tagOffset + aes256Gcm.tagBytes) throw new CryptoError('crypto.message_truncated');
+    const plaintext = cipher.open(head, frame.subarray(head.headBytes, tagOffset), frame.subarray(tagOffset));
+    if (plaintext === undefined) throw new CryptoError('crypto.ciphertext_invalid', `frame ${sequence}`);
+    parts.push(plaintext);
+    verification?.update(frame);
+    position += frame.length;
+    final = head.final;
+  }
+  return position;
+}
+
+/** What follows the final frame: the footer of a signed message, and nothing else. */
+function requireWholeEnd(end: Buffer, verification: MessageVerification | undefined): void {
+  let footer = 0;
+  if (verification !== undefined) {
+    if (end.length < footerHeadBytes) throw new CryptoError('crypto.message_truncated');
+    footer = footerHeadBytes + parseFooterHead(end);
+    if (end.length < footer) throw new CryptoError('crypto.message_truncated');
+  }
+  if (end.length > footer) throw new CryptoError('crypto.message_trailing_data');
+  if (verification?.holds(end.subarray(footerHeadBytes)) === false) {
+    throw new CryptoError('crypto.signature_invalid');
   }
 }
 
-function requireFrameBound(header: MessageHeader, maxFrameBytes: number): void {
-  if (header.frameBytes > maxFrameBytes) {
-    throw new CryptoError('crypto.frame_too_long', `${header.frameBytes} bytes; ${maxFrameBytes} allowed`);
-  }
-}
-
-function requireContext(header: MessageHeader, required: EncryptionContext): void {
-  for (const [name, value] of Object.entries(required)) {
-    if (header.context[name] !== value) throw new CryptoError('crypto.context_mismatch', name);
-  }
-}
-
-function authenticateHeader({ header, body, tag }: ParsedHeader, dataKey: DataKey | undefined): FrameCipher {
-  if (dataKey === undefined) throw new CryptoError('crypto.data_key_missing');
-  const { key, commitment } = deriveMessageKeys(dataKey, header.messageId);
-  const authentic = timingSafeEqual(commitment, header.commitment) && verifyHeaderTag(key, body, tag);
-  if (!authentic) throw new CryptoError('crypto.ciphertext_invalid');
-  return new FrameCipher(key, header.messageId);
+function startVerification({ body, tag, verificationKey }: ParsedHeader): MessageVerification | undefined {
+  if (verificationKey === undefined) return undefined;
+  const verification = new MessageVerification(verificationKey);
+  verification.update(body);
+  verification.update(tag);
+  return verification;
 }
 
 async function* openFrames(
   input: ByteReader,
-  cipher: FrameCipher,
-  frameBytes: number,
+  { cipher, header }: AuthenticHeader,
+  verification: MessageVerification | undefined,
 ): AsyncGenerator<Buffer, void, undefined> {
   for (let sequence = 1, final = false; !final; sequence += 1) {
-    const head = await readFrameHead(input, sequence, frameBytes);
+    const head = await readFrameHead(input, sequence, header.frameBytes);
     const tagOffset = head.headBytes + head.contentBytes;
     const frame = await peekWhole(input, tagOffset + aes256Gcm.tagBytes);
     const plaintext = cipher.open(head, frame.subarray(head.headBytes, tagOffset), frame.subarray(tagOffset));
     if (plaintext === undefined) throw new CryptoError('crypto.ciphertext_invalid', `frame ${sequence}`);
+    verification?.update(frame);
     input.consume(frame.length);
     final = head.final;
-    if (final && (await input.peek(1)).length > 0) {
-      plaintext.fill(0);
-      throw new CryptoError('crypto.message_trailing_data');
+    if (final) {
+      try {
+        await readEnd(input, verification);
+      } catch (error) {
+        plaintext.fill(0);
+        throw error;
+      }
     }
     if (plaintext.length > 0) yield plaintext;
   }
@@ -126,6 +144,26 @@ async function readFrameHead(input: ByteReader, sequence: number, frameBytes: nu
   const whole = parseFrameHead(await peekWhole(input, parsed), sequence, frameBytes);
   if (typeof whole === 'number') throw new CryptoError('crypto.message_truncated');
   return whole;
+}
+
+/** What follows the final frame: the footer of a signed message, and nothing else. */
+async function readEnd(input: ByteReader, verification: MessageVerification | undefined): Promise<void> {
+  if (verification === undefined) return requireNoMore(input);
+  const signature = await readSignature(input);
+  await requireNoMore(input);
+  if (!verification.holds(signature)) throw new CryptoError('crypto.signature_invalid');
+}
+
+async function requireNoMore(input: ByteReader): Promise<void> {
+  if ((await input.peek(1)).length > 0) throw new CryptoError('crypto.message_trailing_data');
+}
+
+async function readSignature(input: ByteReader): Promise<Buffer> {
+  const length = parseFooterHead(await peekWhole(input, footerHeadBytes));
+  const footer = await peekWhole(input, footerHeadBytes + length);
+  const signature = Buffer.from(footer.subarray(footerHeadBytes));
+  input.consume(footer.length);
+  return signature;
 }
 
 async function peekWhole(input: ByteReader, length: number): Promise<Buffer> {

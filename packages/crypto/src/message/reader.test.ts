@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { withCode } from '../fixture.test.ts';
-import { ByteReader, collect } from './reader.ts';
+import { ByteReader, joined } from './reader.ts';
 
 test('any pieces come out of any chunks, looked ahead at or not', async () => {
   const steps = fc.array(fc.tuple(fc.integer({ min: 1, max: 20 }), fc.nat({ max: 20 })), { minLength: 1 });
@@ -82,27 +82,11 @@ test('a source that yields text is refused', async () => {
   await assert.rejects(reader.peek(1), withCode('crypto.argument_invalid'));
 });
 
-test('what is collected is one buffer of its own, and the chunks are zeroed', async () => {
-  const chunks = [Buffer.from('one'), Buffer.from('two')];
-  const whole = await collect(
-    (async function* () {
-      yield* chunks;
-    })(),
-  );
-  assert.equal(whole.toString(), 'onetwo');
-  assert.equal(whole.buffer.byteLength, whole.length);
-  assert.deepEqual(Buffer.concat(chunks), Buffer.alloc(6));
-});
-
-test('what was collected before an error is zeroed', async () => {
-  const failure = new Error('altered');
-  const chunk = Buffer.from('released');
-  const failing = (async function* () {
-    yield chunk;
-    throw failure;
-  })();
-  await assert.rejects(collect(failing), (error) => error === failure);
-  assert.deepEqual(chunk, Buffer.alloc(8));
+test('joined parts lie in memory that nothing else shares', () => {
+  const whole = joined([Buffer.of(1, 2), Buffer.alloc(0), Buffer.of(3)]);
+  assert.deepEqual(whole, Buffer.of(1, 2, 3));
+  assert.equal(whole.buffer.byteLength, 3);
+  assert.equal(joined([]).length, 0);
 });
 
 /** The chunks one after the other in the same memory, as a reader of files might do. */

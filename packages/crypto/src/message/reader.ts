@@ -110,17 +110,15 @@ export class ByteReader {
   }
 }
 
-/** All chunks of a generator in one buffer, which the caller owns; the chunks are zeroed, also on failure. */
-export async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  try {
-    for await (const chunk of chunks) parts.push(chunk);
-    // Memory of its own: Buffer.concat would put a short plaintext into a pool that other buffers share.
-    const whole = Buffer.alloc(parts.reduce((bytes, part) => bytes + part.length, 0));
-    let position = 0;
-    for (const part of parts) position += part.copy(whole, position);
-    return whole;
-  } finally {
-    for (const part of parts) part.fill(0);
+/** All parts in one buffer of its own: `Buffer.concat` would put a short plaintext into a pool that others share. */
+export function joined(parts: readonly Uint8Array[]): Buffer {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  let position = 0;
+  for (const part of parts) {
+    whole.set(part, position);
+    position += part.length;
   }
+  return whole;
 }
