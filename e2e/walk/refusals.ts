@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ErrorCode, OperationId } from '@trialkeep/contract';
-import { doors, errors } from '@trialkeep/contract';
+import { errors, isDoor } from '@trialkeep/contract';
 import type { Client } from '@trialkeep/sdk/client';
 import { ask, errorOf } from '../harness.ts';
 import type { Answer } from '../harness.ts';
@@ -29,8 +29,8 @@ const line = ({ operation, actor, role, code }: Refusal): string => [operation, 
 
 /** The refusal that is expected of an asker. What takes no role names none. */
 export function refusal(operation: OperationId, { actor, role }: Asker, code: ErrorCode): Refusal {
-  const isDoor = (doors as readonly string[]).includes(operationOf(operation).permission);
-  return { operation, actor, code, ...(role !== undefined && !isDoor && { role }) };
+  const takesRole = !isDoor(operationOf(operation).permission);
+  return { operation, actor, code, ...(role !== undefined && takesRole && { role }) };
 }
 
 /** Does the work, and holds what it says was refused against the refusals that the log has gained. */

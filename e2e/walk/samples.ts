@@ -1,11 +1,20 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { operations } from '@trialkeep/contract';
 import type { ErrorCode, Input, Operation, OperationId, Operations } from '@trialkeep/contract';
+import { generateKey, noReceipt, signUses } from '@trialkeep/crypto';
 import { reason } from './world.ts';
 import type { Sampled } from './world.ts';
 
 const protect = ({ key, study, subject }: Sampled) => ({ key, context: { study, subject } });
 const decision = ({ approval, hash }: Sampled) => ({ approval, hash });
+
+/** The first receipt of a reporter that nobody has seen: what a custodian brings, and names nothing of the tenant's. */
+function openedInEscrow() {
+  const hash = randomBytes(32).toString('hex');
+  const uses = [{ use: 'open' as const, recipient: hash, dataKey: hash, count: 1, time: Date.now() }];
+  const batch = signUses(generateKey('ED25519'), { first: 1, previous: noReceipt, uses });
+  return { ...batch, uses };
+}
 
 /**
  * An input for each operation that would succeed for whoever may; a new operation needs one here. Those that take proofs of a
@@ -67,6 +76,7 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
   'approvals.deny': (of) => ({ ...decision(of), reason }),
   'approvals.cancel': ({ approval }) => ({ approval, reason }),
   'signatures.list': () => ({}),
+  'uses.report': openedInEscrow,
 };
 
 /**
@@ -124,6 +134,7 @@ export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | '
   'approvals.deny': 'approval.unknown',
   'approvals.cancel': 'approval.unknown',
   'signatures.list': 'own',
+  'uses.report': 'own',
 };
 
 export const ids = Object.keys(operations) as OperationId[];

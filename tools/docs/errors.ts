@@ -45,7 +45,7 @@ const sections: readonly Section[] = [
   },
   {
     title: 'SDK',
-    file: 'packages/sdk/src/errors.ts',
+    file: 'packages/sdk/src/error-list.ts',
     name: 'sdkErrors',
     note: 'What arises on the side of the client: connections, files, exports.',
   },

@@ -1,5 +1,5 @@
 import type { Door, Operation, Role } from '@trialkeep/contract';
-import { doors, operations, roles } from '@trialkeep/contract';
+import { errorsOf, isDoor, operations, roles } from '@trialkeep/contract';
 import type { Page } from './page.ts';
 import { code, heading, table } from './page.ts';
 
@@ -17,10 +17,6 @@ const doorKeys: Record<Door, string> = {
 function permits(role: Role, { permission }: Operation): string {
   if (isDoor(permission)) return doorKeys[permission];
   return (roles[role] as readonly string[]).includes(permission) ? 'yes' : '–';
-}
-
-function isDoor(permission: Operation['permission']): permission is Door {
-  return (doors as readonly string[]).includes(permission);
 }
 
 /** What a person has to do beside asking. */
@@ -64,7 +60,7 @@ function records(): string {
 function answers(): string {
   return table(
     ['operation', 'errors of its own'],
-    all.map(({ id, errors }) => [code(id), listed(errors)]),
+    all.map((operation) => [code(operation.id), listed(errorsOf(operation))]),
   );
 }
 

@@ -95,6 +95,7 @@ interface Manifest {
   readonly dependencies?: Record<string, string>;
   readonly devDependencies?: Record<string, string>;
   readonly optionalDependencies?: Record<string, string>;
+  readonly peerDependencies?: Record<string, string>;
 }
 
 function manifests(sources: readonly Source[]): Map<string, Manifest> {
@@ -111,7 +112,7 @@ export function checkDeclared(sources: readonly Source[]): Finding[] {
     const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? '';
     const isOutside = /^[@a-z]/.test(specifier) && !specifier.includes(':') && !builtinModules.includes(name);
     if (!isOutside || packageOf(path) === '' || own === undefined) return [];
-    const declared = { ...own.dependencies, ...own.optionalDependencies };
+    const declared = { ...own.dependencies, ...own.optionalDependencies, ...own.peerDependencies };
     const forTests = isTest(path)
       ? { ...own.devDependencies, ...root?.devDependencies }
       : own.devDependencies;

@@ -1,5 +1,5 @@
 import type { Caller, Input, Operations } from '@trialkeep/sdk/client';
-import { TrialkeepError } from '@trialkeep/sdk/client';
+import { pagesOf, TrialkeepError } from '@trialkeep/sdk/client';
 import { writeOut } from './io.ts';
 import type { Io } from './io.ts';
 import { isoTime, printable } from './output.ts';
@@ -33,12 +33,10 @@ export async function printEntries(io: Io, client: Caller, options: EntriesOptio
   const { profile: _profile, json, payload, limit = Number.MAX_SAFE_INTEGER, ...filter } = options;
   let size: number | undefined;
   let count = 0;
-  for (let cursor: string | null | undefined; cursor !== null && count < limit;) {
-    const page = await client.call('ledger.query', {
-      ...filter,
-      limit: Math.min(pageEntries, limit - count),
-      ...(cursor !== undefined && { cursor }),
-    });
+  const pages = pagesOf((at) =>
+    client.call('ledger.query', { ...filter, limit: Math.min(pageEntries, limit - count), ...at }),
+  );
+  for await (const page of pages) {
     const bound = (size ??= page.size);
     const entries = page.entries.filter(({ index }) => index < bound);
     for (const { index, entry } of entries) {
@@ -47,7 +45,7 @@ export async function printEntries(io: Io, client: Caller, options: EntriesOptio
       else await writeOut(io, `${count === 0 ? '{"entries":[' : ','}${JSON.stringify(shown)}`);
       count += 1;
     }
-    cursor = entries.length < page.entries.length ? null : page.next;
+    if (entries.length < page.entries.length || count >= limit) break;
   }
   if (json === true) await writeOut(io, `${count === 0 ? '{"entries":[' : ''}],"size":${size}}\n`);
   else await writeOut(io, `${count} entries; the answer is complete up to size ${size}.\n`);

@@ -279,6 +279,31 @@ export const errors = {
     message: 'The encryption context has a name or a value that is not allowed.',
     fix: 'study takes a study id, subject an alias (with its study), class and purpose short lower-case words.',
   },
+  'context.subject_required': {
+    status: 400,
+    message: 'The key is use-logged, and the encryption context does not name both a study and a subject.',
+    fix: 'Give study and subject in the context: a data key of this key is for one participant only.',
+  },
+  'receipts.invalid': {
+    status: 400,
+    message: 'The receipts are malformed, or not those that their reporter signed.',
+    fix: 'Send them as the reporter wrote them; docs/formats/use-receipt.md gives their form.',
+  },
+  'receipts.foreign_use': {
+    status: 403,
+    message: 'The caller does not speak for the uses that a receipt is about.',
+    fix: 'A service reports uses of keys of its own system; openings with an escrow key are brought by a custodian.',
+  },
+  'receipts.foreign_reporter': {
+    status: 403,
+    message: 'The reporter belongs to another system than the caller.',
+    fix: 'Report with a credential of the system that this reporter began with, or begin a reporter of your own.',
+  },
+  'receipts.forked': {
+    status: 409,
+    message: 'The server has another receipt, or a gap, where these receipts begin or end.',
+    fix: 'The folder of the reporter is an older copy, or in use twice: keep it as evidence, and begin a new reporter.',
+  },
   'ciphertext.invalid': {
     status: 400,
     message: 'The ciphertext does not open: it was altered, or made under another key or context.',

@@ -1,10 +1,11 @@
 export { approvalStates } from './approvals.ts';
+export type { RequestDocument, SignatureRecord } from './documents.ts';
 export * from './errors.ts';
 export { keyAlgorithms, keyStates, maxPlaintextBytes, revocationCauses } from './keys.ts';
 export type { KeyState } from './keys.ts';
 export { outcomes } from './ledger.ts';
 export { openApiDocument } from './openapi.ts';
-export { doors, inputPlaces, signatureMeanings } from './operation.ts';
+export { errorsOf, inputPlaces, isDoor, signatureMeanings } from './operation.ts';
 export type { Approval, Door, Input, Operation, Output, SignatureMeaning } from './operation.ts';
 export { operations } from './operations.ts';
 export type { OperationId, Operations } from './operations.ts';

@@ -44,6 +44,7 @@ const key = Type.Object(
     expiresAt: Type.Union([time, Type.Null()], { description: 'End of originator usage' }),
     rotationPeriodDays: Type.Integer(),
     rotationDueAt: time,
+    useLogged: Type.Boolean({ description: 'Whether each use of its data keys is reported' }),
     revocation: Type.Union([
       Type.Object({ cause: Type.Enum(revocationCauses), at: time }, closed),
       Type.Null(),
@@ -55,6 +56,8 @@ const version = Type.Object(
   { id: uuid, version: Type.Integer(), state: Type.Enum(['active', 'deactivated']), createdAt: time },
   closed,
 );
+
+const useLogged = Type.Boolean({ description: 'Whether each use of the data key has to be reported' });
 
 const changed = {
   output: key,
@@ -78,10 +81,23 @@ export const keyOperations = {
         activatesAt: Type.Optional(time),
         expiresAt: Type.Optional(time),
         rotationPeriodDays: Type.Optional(Type.Integer({ minimum: 60, maximum: 180 })),
+        useLogged: Type.Optional(
+          Type.Boolean({
+            description: 'For good: its data keys are of one subject each, and their uses are reported',
+          }),
+        ),
       },
       closed,
     ),
-    recorded: ['system', 'algorithm', 'description', 'activatesAt', 'expiresAt', 'rotationPeriodDays'],
+    recorded: [
+      'system',
+      'algorithm',
+      'description',
+      'activatesAt',
+      'expiresAt',
+      'rotationPeriodDays',
+      'useLogged',
+    ],
     reason: 'none',
     errors: ['system.unknown', 'date.past', 'date.order'],
     requirements: ['URS-002', 'URS-003', 'URS-007', 'URS-008'],
@@ -199,6 +215,7 @@ export const keyOperations = {
       'key.revoked',
       'tenant.sealed',
       'context.invalid',
+      'context.subject_required',
       'study.unknown',
       'subject.unknown',
     ],
@@ -230,6 +247,7 @@ export const keyOperations = {
       'key.revoked',
       'tenant.sealed',
       'context.invalid',
+      'context.subject_required',
       'study.unknown',
       'subject.unknown',
       'ciphertext.invalid',
@@ -250,6 +268,7 @@ export const keyOperations = {
         key: uuid,
         arn: Type.String(),
         version: Type.Integer(),
+        useLogged,
       },
       closed,
     ),
@@ -264,6 +283,7 @@ export const keyOperations = {
       'key.revoked',
       'tenant.sealed',
       'context.invalid',
+      'context.subject_required',
       'study.unknown',
       'subject.unknown',
     ],
@@ -283,7 +303,7 @@ export const keyOperations = {
       },
       closed,
     ),
-    output: Type.Object({ plaintext: Type.String(), key: uuid, version: Type.Integer() }, closed),
+    output: Type.Object({ plaintext: Type.String(), key: uuid, version: Type.Integer(), useLogged }, closed),
     permission: 'keys:process',
     effect: 'use',
     record: 'entry',
@@ -295,6 +315,7 @@ export const keyOperations = {
       'key.revoked',
       'tenant.sealed',
       'context.invalid',
+      'context.subject_required',
       'study.unknown',
       'subject.unknown',
       'ciphertext.invalid',

@@ -1,5 +1,5 @@
 import { errors } from './errors.ts';
-import { inputPlaces } from './operation.ts';
+import { errorsOf, inputPlaces } from './operation.ts';
 import type { Operation } from './operation.ts';
 
 const errorSchema = {
@@ -49,14 +49,12 @@ function requestBody(operation: Operation): object {
 function responses(operation: Operation): object {
   const type = { json: 'application/json', text: 'text/plain', bytes: 'application/octet-stream' };
   const content = { [type[operation.produces ?? 'json']]: { schema: operation.output } };
-  const statuses = [...new Set(operation.errors.map((code) => errors[code].status))].sort((a, b) => a - b);
+  const codes = errorsOf(operation);
+  const statuses = [...new Set(codes.map((code) => errors[code].status))].sort((a, b) => a - b);
   const problem = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
-  const described = (status: number) =>
-    operation.errors.filter((code) => errors[code].status === status).join(', ');
+  const described = (status: number) => codes.filter((code) => errors[code].status === status).join(', ');
   return {
     200: { description: 'Done, and recorded.', content },
-    ...(operation.approval && { 202: { description: 'approval.needed', ...problem } }),
-    ...(operation.signature && { 428: { description: 'signature.needed', ...problem } }),
     ...Object.fromEntries(statuses.map((status) => [status, { description: described(status), ...problem }])),
     default: { description: 'Any other error.', ...problem },
   };

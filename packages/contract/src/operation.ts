@@ -15,6 +15,8 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
   readonly path: string;
   /** All inputs, wherever they travel: path fields, then the query (GET) or the JSON body (POST). Closed. */
   readonly input: In;
+  /** Longest body of a request, where that is more than the 256 KiB of all others. */
+  readonly maxBodyBytes?: number;
   readonly output: Out;
   /** What the answer's body is; `json` unless a published format says otherwise. */
   readonly produces?: 'json' | 'text' | 'bytes';
@@ -35,6 +37,8 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
    * `read` is as `use`, for questions. Design section 4.
    */
   readonly effect: 'change' | 'use' | 'read';
+  /** Set where no authorisation reads what the change writes: the epoch stays, and nobody is authorised again because of it. */
+  readonly keepsEpoch?: boolean;
   /** Must succeed on a full disk too: space is reserved for what takes rights away. */
   readonly urgent?: boolean;
   /** `entry`: every call, refused or not, is a ledger entry. `access-log`: only the server's own log. */
@@ -42,7 +46,7 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
   /** Inputs that the entry's encrypted payload carries. Plaintext, ciphertext and secrets never do. */
   readonly recorded: readonly (keyof In['properties'] & string)[];
   readonly reason: 'none' | 'optional' | 'required';
-  /** What it can answer beside the errors that every operation can give. */
+  /** What it can answer of its own; {@link errorsOf} adds what follows from the rest of the definition. */
   readonly errors: readonly ErrorCode[];
   /** The user requirements it serves. */
   readonly requirements: readonly string[];
@@ -52,8 +56,12 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
  * Ways in beside the permissions of roles: `public` needs no credential; `sign-in` takes the person's own proofs as inputs;
  * `enrolment` takes an invitation; `self` takes any session, for what concerns nobody but the person whose it is.
  */
-export const doors = ['public', 'sign-in', 'enrolment', 'self'] as const;
+const doors = ['public', 'sign-in', 'enrolment', 'self'] as const;
 export type Door = (typeof doors)[number];
+
+export function isDoor(permission: Permission | Door): permission is Door {
+  return (doors as readonly string[]).includes(permission);
+}
 
 /** The meanings that a signature can have here (21 CFR 11.50(a)(3)). */
 export const signatureMeanings = ['approval', 'rejection'] as const;
@@ -78,6 +86,22 @@ export type Output<O extends Operation> = O['produces'] extends 'bytes'
 /** Keeps the literal types of a definition, so that `Input` and `Output` can be derived from it. */
 export function define<const O extends Operation>(operation: O): O {
   return operation;
+}
+
+/** What dual control and signatures answer. */
+const approvalErrors = [
+  'access.person_required',
+  'approval.needed',
+  'approval.too_few_people',
+  'approval.too_many_open',
+] as const;
+const signatureErrors = ['access.person_required', 'signature.needed'] as const;
+
+/** What an operation can answer beside the errors that every operation can give. */
+export function errorsOf({ approval, signature, errors }: Operation): ErrorCode[] {
+  const ofApproval = approval === undefined ? [] : approvalErrors;
+  const ofSignature = signature === undefined ? [] : signatureErrors;
+  return [...new Set<ErrorCode>([...ofApproval, ...ofSignature, ...errors])];
 }
 
 /** Where each input of an operation travels. */

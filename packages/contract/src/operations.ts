@@ -4,6 +4,7 @@ import { keyOperations } from './keys.ts';
 import { ledgerOperations } from './ledger.ts';
 import { peopleOperations } from './people.ts';
 import { systemOperations } from './systems.ts';
+import { useOperations } from './uses.ts';
 
 /** Every operation of Trialkeep, by id. */
 export const operations = {
@@ -13,6 +14,7 @@ export const operations = {
   ...ledgerOperations,
   ...peopleOperations,
   ...approvalOperations,
+  ...useOperations,
 } as const;
 export type Operations = typeof operations;
 export type OperationId = keyof Operations;

@@ -24,6 +24,7 @@ export const permissions = [
   'approvals:decide',
   'signatures:read',
   'seal:manage',
+  'uses:report',
 ] as const;
 export type Permission = (typeof permissions)[number];
 
@@ -57,6 +58,7 @@ export const roles = {
     'approvals:decide',
     'signatures:read',
     'seal:manage',
+    'uses:report',
     'ledger:read',
   ],
   /** Decides on what others ask for; manages nothing. */
@@ -71,9 +73,16 @@ export const roles = {
     'ledger:read',
   ],
   /** A connected system: protects and processes with the keys that its credential names, and no others (URS-012). */
-  service: ['subjects:manage', 'subjects:read', 'studies:read', 'keys:protect', 'keys:process'],
+  service: [
+    'subjects:manage',
+    'subjects:read',
+    'studies:read',
+    'keys:protect',
+    'keys:process',
+    'uses:report',
+  ],
   /** Reads what revoked and compromised keys protected, each time with a reason; never protects. */
-  'data-recovery': ['keys:read', 'keys:process', 'ledger:read'],
+  'data-recovery': ['keys:read', 'keys:process', 'uses:report', 'ledger:read'],
   /** Reads the ledger and the inventory. */
   auditor: [
     'studies:read',

@@ -5,15 +5,12 @@ import {
   Authenticator,
   Passwords,
   credentialImplementations,
-  listPersons,
-  listSessions,
   peopleImplementations,
 } from './access/index.ts';
 import {
   approvalImplementations,
   executionTask,
   findApproval,
-  listApprovals,
   recoverApproved,
   requestBytes,
 } from './approvals/index.ts';
@@ -47,17 +44,15 @@ import type { ServerLogger } from './platform/log.ts';
 import { statedLimits } from './platform/profile.ts';
 import { renderStatusPage } from './platform/status-page.ts';
 import { reconcile } from './reconcile.ts';
-import type { ReconcileParts } from './reconcile.ts';
 import { signatureImplementations } from './signatures/index.ts';
 import {
   completeSeals,
   findAccount,
-  findSeal,
-  tenantsWithoutSeal,
   registryImplementations,
   sealImplementations,
   tenantImplementations,
 } from './systems/index.ts';
+import { useImplementations } from './uses/index.ts';
 import { version } from './version.ts';
 
 /** A server that listens. */
@@ -93,7 +88,7 @@ export async function startServer(options: {
   try {
     if (!instance.reserve.held())
       logger.warn({}, 'There is no room for the reserve: revocation may fail on a full disk.');
-    const recovery = [...instance.recovery, ...(await reconcile({ ...instance, ...stated }))];
+    const recovery = [...instance.recovery, ...(await reconcile(instance))];
     const rooms = wire({ ...instance, recovery }, { clock: systemClock, notes: logger });
     const status = async (): Promise<string> => renderStatusPage(await rooms.status(), recovery);
     const http = createHttpServer(rooms.gate, status, logger);
@@ -115,23 +110,6 @@ export async function startServer(options: {
     throw error;
   }
 }
-
-/** The rows beside keys and credentials that say a state of their own. */
-const stated: Pick<ReconcileParts, 'persons' | 'sessions' | 'approvals' | 'tenantSeal'> = {
-  persons: async (snapshot, rowKey, log) =>
-    (await listPersons(snapshot, rowKey, log)).map(({ id, state, revision }) => ({
-      id,
-      state,
-      version: revision,
-    })),
-  sessions: listSessions,
-  approvals: listApprovals,
-  // Older tenants get their row once the ledger has been found not to speak of a seal.
-  tenantSeal: async (snapshot, rowKey, tenant) =>
-    (await tenantsWithoutSeal(snapshot)).includes(tenant)
-      ? 'open'
-      : (await findSeal(snapshot, rowKey, tenant)).state,
-};
 
 /** Starts what a server does by itself beside answering requests. */
 async function beginWork(rooms: Rooms, notes: GateNotes): Promise<{ end(): Promise<void> }> {
@@ -220,7 +198,7 @@ export function wire(
   const parts = { ...instance, facts, authenticator, clock, notes };
   const implementations = hook({
     'instance.status': status,
-    ...bind(instance, { authenticator, wake: () => jobs.wake() }),
+    ...bind(instance, { authenticator, passwords, wake: () => jobs.wake() }),
   });
   const commits = new Commits(parts);
   const unauthenticated = new UnauthenticatedCounter(clock);
@@ -255,7 +233,11 @@ export function wire(
 /** Binds every operation of the contract; the compiler refuses a contract with an operation that nothing implements. */
 function bind(
   instance: OpenInstance,
-  { authenticator, wake }: { authenticator: Authenticator; wake: () => void },
+  {
+    authenticator,
+    passwords,
+    wake,
+  }: { authenticator: Authenticator; passwords: Passwords; wake: () => void },
 ): Omit<Implementations, 'instance.status'> {
   const { configuration, database, hierarchy, ledger } = instance;
   const accounts = new Map<string, Promise<string>>();
@@ -283,10 +265,11 @@ function bind(
     ...sealImplementations(hierarchy),
     ...registryImplementations({ hierarchy, wake }),
     ...credentialImplementations(hierarchy),
-    ...peopleImplementations({ hierarchy, passwords: authenticator.passwords }),
+    ...peopleImplementations({ hierarchy, passwords }),
     ...approvalImplementations({ hierarchy, ledger, wake }),
     ...signatureImplementations({ hierarchy, documentOf }),
     ...keyImplementations({ hierarchy, naming, keysOf }),
+    ...useImplementations(hierarchy),
     ...ledgerImplementations({ database, hierarchy, ledger }),
   };
 }

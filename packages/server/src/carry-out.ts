@@ -1,9 +1,8 @@
-import type { Operation, OperationId } from '@trialkeep/contract';
+import type { OperationId } from '@trialkeep/contract';
 import { operations } from '@trialkeep/contract';
 import type { Authenticator } from './access/index.ts';
-import { findPerson, grants, peopleWho } from './access/index.ts';
+import { grants, peopleWho } from './access/index.ts';
 import { countedApprovals, findApproval, openRequest } from './approvals/index.ts';
-import type { ApprovedRequest } from './approvals/index.ts';
 import type { Ledger } from './audit/index.ts';
 import { stale } from './audit/index.ts';
 import type { Commits } from './commit.ts';
@@ -16,7 +15,7 @@ import type { FactsCache } from './platform/facts.ts';
 import type { Apply, Context, Implementations } from './platform/implementation.ts';
 import type { Job, JobHandler } from './platform/jobs/index.ts';
 import { checkInput, newVisit } from './visit.ts';
-import type { Visit } from './visit.ts';
+import type { ApprovedVisit } from './visit.ts';
 
 export interface CarryOutParts {
   readonly authenticator: Authenticator;
@@ -68,7 +67,7 @@ async function attemptOnce(
 async function approvedVisit(
   { ledger, hierarchy, facts: cache, authenticator, clock }: CarryOutParts,
   { approval, log: id }: { approval: string; log: number },
-): Promise<Visit | undefined> {
+): Promise<ApprovedVisit | undefined> {
   const log = await ledger.open(id);
   const facts = await cache.of(id);
   const rowKey = await hierarchy.rowKey(log.tenant);
@@ -76,29 +75,34 @@ async function approvedVisit(
   if (found === undefined || found.row.state !== 'approved') return undefined;
   const approved = openRequest(log.payloadKey, log, found);
   const { operation, input } = approved.document;
-  const caller = await authenticator.requester(log, facts, found.row.requester, approval);
+  const { requester: person, requester_password: password } = found.row;
+  const caller = await authenticator.requester(log, facts, { person, password, approval });
   const asked = { operation: operation as OperationId, authorization: undefined, input };
   const request = { ...asked, source: 'approval', requestId: approval };
   // What is approved and not carried out in time is over.
   const validity = [{ from: 0, until: found.row.expires_at, refusal: 'approval.closed' as const }];
   const authenticated = { caller, validity, proof: undefined };
-  return newVisit(operations[asked.operation], request, authenticated, clock.now(), {
+  const visit = newVisit(operations[asked.operation], request, authenticated, clock.now(), {
     approved,
     once: async (work) => work(),
   });
+  return { ...visit, approved };
 }
 
-async function carryOut(parts: CarryOutParts, visit: Visit, complete: Job['complete']): Promise<unknown> {
-  const { context, approved, request } = visit;
+async function carryOut(
+  parts: CarryOutParts,
+  visit: ApprovedVisit,
+  complete: Job['complete'],
+): Promise<unknown> {
+  const { context, request } = visit;
   const act = parts.implementations[request.operation] as (
     context: Context<OperationId>,
   ) => Promise<Apply<OperationId>>;
   try {
-    if (approved === undefined) throw new Error('Nothing was approved.');
     checkInput(visit);
     // Prepared first, so that the entry says what it is about whatever comes of it.
     const apply = await act(context);
-    await checkStillApproved(parts, visit, approved);
+    await checkStillApproved(parts, visit);
     return await parts.commits.change(visit, apply, complete);
   } catch (error) {
     // What the server is to blame for is tried again; what the request is to blame for is over.
@@ -110,18 +114,14 @@ async function carryOut(parts: CarryOutParts, visit: Visit, complete: Job['compl
 /** Whoever asked must still be allowed to, and those who approved must still be people who may decide. */
 async function checkStillApproved(
   { hierarchy }: CarryOutParts,
-  { context, operation }: { context: Visit['context']; operation: Operation },
-  approved: ApprovedRequest,
+  { context, operation, approved }: ApprovedVisit,
 ): Promise<void> {
   const { caller, facts } = context;
   if (!grants(caller, operation.permission)) throw new OperationError('access.denied');
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const { requester, deciders } = await facts.read(async (snapshot) => ({
-    requester: await findPerson(snapshot, rowKey, caller.log.id, caller.actor),
-    deciders: await peopleWho(snapshot, rowKey, caller.log.id, 'approvals:decide'),
-  }));
-  // Somebody who was invited anew has lost what they signed in with, perhaps to whoever asked in their name.
-  if (requester?.password !== approved.row.requester_password) throw new OperationError('access.denied');
+  const deciders = await facts.read((snapshot) =>
+    peopleWho(snapshot, rowKey, caller.log.id, 'approvals:decide'),
+  );
   if (countedApprovals(approved, deciders) < approved.row.needed) {
     throw new OperationError('approval.too_few_people');
   }

@@ -1,20 +1,20 @@
 import type { KeyObject } from 'node:crypto';
-import type { OperationId } from '@trialkeep/contract';
+import type { Operation, OperationId, RequestDocument } from '@trialkeep/contract';
 import type { CompactKey } from '@trialkeep/crypto';
 import { findPerson } from './access/index.ts';
 import { moveApproval, keepRequest } from './approvals/index.ts';
-import type { Appended, Ledger } from './audit/index.ts';
+import type { Appended, Ledger, SealedDraft } from './audit/index.ts';
 import { payloadKey, stale, storageError } from './audit/index.ts';
 import type { Hierarchy } from './keys/index.ts';
 import type { Tx } from './platform/database.ts';
 import { OperationError } from './platform/errors.ts';
 import type { FactsCache } from './platform/facts.ts';
-import type { Apply, Context } from './platform/implementation.ts';
+import type { Apply, Context, RecordedItem } from './platform/implementation.ts';
 import type { Job } from './platform/jobs/index.ts';
 import type { Reserve } from './platform/reserve.ts';
 import { sign } from './signatures/index.ts';
-import { outsideOf, sealEntry } from './visit.ts';
-import type { Visit } from './visit.ts';
+import { outsideOf, sealEntry, sealItem } from './visit.ts';
+import type { ApprovedVisit, Visit } from './visit.ts';
 
 export interface CommitParts {
   readonly facts: FactsCache;
@@ -31,6 +31,9 @@ interface Transaction {
   readonly time: number;
   readonly rowKey: KeyObject;
 }
+
+/** Entries that are sealed before others get their turn: a few milliseconds of the event loop. */
+const itemsPerTurn = 50;
 
 /** The last steps of a visit (design section 4): flush, decide, and what follows a commit. Nothing else writes entries for it. */
 export class Commits {
@@ -71,21 +74,19 @@ export class Commits {
       if (!full || operation.urgent !== true || !this.#parts.reserve.release()) throw error;
       result = await commit();
     }
-    if (result !== stale) await this.#settle(context);
+    if (result !== stale) await this.#settle(context, operation);
     return result;
   }
 
   /** Ends an approved request that cannot be carried out, with the refusal that says why. */
-  async giveUp(visit: Visit, refusal: OperationError, complete: Job['complete']): Promise<unknown> {
+  async giveUp(visit: ApprovedVisit, refusal: OperationError, complete: Job['complete']): Promise<unknown> {
     const { context, approved } = visit;
     delete context.record.state;
     const result = await this.#commit(visit, refusal, async ({ tx, rowKey }) => {
-      if (approved !== undefined) {
-        await moveApproval(tx, rowKey, approved.row, { state: 'failed', failure: refusal.code });
-      }
+      await moveApproval(tx, rowKey, approved.row, { state: 'failed', failure: refusal.code });
       await complete(tx);
     });
-    if (result !== stale) await this.#settle({ ...context, afterCommit: [] });
+    if (result !== stale) await this.#settle({ ...context, afterCommit: [] }, visit.operation);
     return result;
   }
 
@@ -97,12 +98,16 @@ export class Commits {
     const { caller } = visit.context;
     const key = await this.#payloadKey(visit.context);
     const rowKey = await this.#parts.hierarchy.rowKey(caller.log.tenant);
+    const sealed = refusal === undefined ? await this.#sealItems(visit) : undefined;
     const undo = remember(visit);
+    const commit = async (tx: Tx, time: number) => {
+      const result = await work({ tx, time, rowKey });
+      const [first, ...further] = visit.context.items.flatMap((item) => sealed?.get(item) ?? []);
+      return { result, draft: first ?? sealEntry(visit, refusal, key), further };
+    };
     try {
-      return await this.#parts.ledger.appender.change(caller.log.id, caller.facts.epoch, async (tx, time) => {
-        const result = await work({ tx, time, rowKey });
-        return { result, draft: sealEntry(visit, refusal, key) };
-      });
+      const { appender } = this.#parts.ledger;
+      return await appender.change(caller.log.id, caller.facts.epoch, commit, visit.operation);
     } catch (error) {
       undo();
       throw error;
@@ -127,7 +132,8 @@ export class Commits {
     const { operation, context } = visit;
     const { log, actor } = context.caller;
     const keys = { rowKey, payloadKey: this.#parts.ledger.log(log.id).payloadKey };
-    const asked = { log, operation, input: context.input, requester: actor, time };
+    const input = context.input as RequestDocument['input'];
+    const asked = { log, operation, input, requester: actor, time };
     const { id, hash } = await keepRequest(tx, keys, asked);
     Object.assign(context.record, { approval: id, hash });
     visit.kept = id;
@@ -137,14 +143,25 @@ export class Commits {
    * What follows a commit that cannot be taken back: failing here must not look like a change that failed. The anchor follows
    * before the answer, so that a roll-back to before an acknowledged change is noticed.
    */
-  async #settle({ afterCommit, caller }: Context<OperationId>): Promise<void> {
-    this.#parts.facts.drop(caller.log.id);
+  async #settle({ afterCommit, caller }: Context<OperationId>, { keepsEpoch }: Operation): Promise<void> {
+    if (keepsEpoch !== true) this.#parts.facts.drop(caller.log.id);
     try {
       for (const work of afterCommit) await work();
       await this.#parts.ledger.anchorNow(caller.log.id);
     } catch (error) {
       this.#parts.notes.warn({ error: String(error) }, 'A committed change could not be anchored yet.');
     }
+  }
+
+  /** Entries of several things are sealed before the transaction, with pauses: a thousand at once would hold up everybody. */
+  async #sealItems(visit: Visit): Promise<ReadonlyMap<RecordedItem, SealedDraft>> {
+    const sealed = new Map<RecordedItem, SealedDraft>();
+    for (const item of visit.context.items) {
+      const key = await this.#payloadKey({ ...visit.context, record: item.record });
+      sealed.set(item, sealItem(visit, item, key));
+      if (sealed.size % itemsPerTurn === 0) await new Promise(setImmediate);
+    }
+    return sealed;
   }
 
   #payloadKey({ caller, record, payloadUnder }: Context<OperationId>): Promise<CompactKey> {
@@ -155,8 +172,9 @@ export class Commits {
 
 /** What a transaction that rolls back has put on the record did not happen: gives what takes the visit back to now. */
 function remember(visit: Visit): () => void {
-  const { record, payload, afterCommit } = visit.context;
+  const { record, payload, items, afterCommit } = visit.context;
   const before = {
+    items: [...items],
     record: { ...record },
     payload: { ...payload },
     works: afterCommit.length,
@@ -170,6 +188,7 @@ function remember(visit: Visit): () => void {
       for (const name of Object.keys(live)) Reflect.deleteProperty(live, name);
       Object.assign(live, then);
     }
+    items.splice(0, items.length, ...before.items);
     afterCommit.length = before.works;
     visit.kept = before.kept;
   };

@@ -60,10 +60,15 @@ export async function askFor<Id extends OperationId>(
   return kept.approval;
 }
 
-/** Has both others approve, and what they approved carried out. */
-export async function approveAndRun(arranged: Arranged, approval: string): Promise<void> {
+/** Has both others approve; nothing is carried out yet. */
+export async function approveByBoth(arranged: Arranged, approval: string): Promise<void> {
   await decide(arranged, arranged.one, approval);
   await decide(arranged, arranged.two, approval);
+}
+
+/** Has both others approve, and what they approved carried out. */
+export async function approveAndRun(arranged: Arranged, approval: string): Promise<void> {
+  await approveByBoth(arranged, approval);
   await arranged.server.runJobs();
 }
 

@@ -1,31 +1,26 @@
 import type { KeyObject } from 'node:crypto';
-import { listCredentials } from './access/index.ts';
+import { listCredentials, listPersons, listSessions } from './access/index.ts';
+import { listApprovals } from './approvals/index.ts';
 import { recordedStates } from './audit/index.ts';
 import type { Ledger, RecordedState, RecordedStates } from './audit/index.ts';
 import { listKeys, stateAt } from './keys/index.ts';
 import type { Hierarchy } from './keys/index.ts';
 import type { Database, Tx } from './platform/database.ts';
+import { findSeal } from './systems/index.ts';
+import { listReporters } from './uses/index.ts';
 
 /** What a row says of its own state; whoever lists it has checked the row's seal. */
-export interface StatedRow {
+interface StatedRow {
   readonly id: string;
   readonly state: string;
   /** Counts the changes of the row, where its entries do. */
   readonly version?: number;
 }
 
-/** Lists a log's rows of one kind in the snapshot. */
-export type ListRows = (snapshot: Tx, rowKey: KeyObject, log: number) => Promise<readonly StatedRow[]>;
-
 export interface ReconcileParts {
   readonly database: Database;
   readonly hierarchy: Hierarchy;
   readonly ledger: Ledger;
-  readonly persons: ListRows;
-  readonly sessions: ListRows;
-  readonly approvals: ListRows;
-  /** Whether the tenant's keys may be used. */
-  tenantSeal(snapshot: Tx, rowKey: KeyObject, tenant: string): Promise<'open' | 'sealed'>;
 }
 
 /**
@@ -33,16 +28,16 @@ export interface ReconcileParts {
  * un-revoke. Gives a sentence for each that is not what the newest entry about it says. Rows and entries are read in one
  * snapshot, for other nodes may be at work.
  */
-export async function reconcile(parts: ReconcileParts): Promise<string[]> {
+export async function reconcile({ database, hierarchy, ledger }: ReconcileParts): Promise<string[]> {
   const reasons: string[] = [];
-  for (const { id, tenant } of parts.ledger.logs) {
-    const rowKey = await parts.hierarchy.rowKey(tenant);
-    const found = await parts.database.read(async (snapshot) => {
+  for (const { id, tenant } of ledger.logs) {
+    const rowKey = await hierarchy.rowKey(tenant);
+    const found = await database.read(async (snapshot) => {
       const recorded = await recordedStates(snapshot, id);
-      const stated = await compareStated(parts, snapshot, rowKey, id, recorded);
+      const stated = await compareStated(snapshot, rowKey, id, recorded);
       if (tenant === null) return stated;
       const keys = await compareKeys(snapshot, rowKey, tenant, recorded);
-      return [...stated, ...keys, ...(await compareSeal(parts, snapshot, rowKey, tenant, recorded))];
+      return [...stated, ...keys, ...(await compareSeal(snapshot, rowKey, tenant, recorded))];
     });
     reasons.push(...found);
   }
@@ -50,18 +45,19 @@ export async function reconcile(parts: ReconcileParts): Promise<string[]> {
 }
 
 async function compareStated(
-  parts: ReconcileParts,
   snapshot: Tx,
   rowKey: KeyObject,
   log: number,
   recorded: RecordedStates,
 ): Promise<string[]> {
   const credentials = await listCredentials(snapshot, rowKey, log);
+  const persons = await listPersons(snapshot, rowKey, log);
   const kinds = [
     ['Credential', credentials.map(({ row }) => row), recorded.credential],
-    ['Person', await parts.persons(snapshot, rowKey, log), recorded.person],
-    ['Session', await parts.sessions(snapshot, rowKey, log), recorded.session],
-    ['Approval', await parts.approvals(snapshot, rowKey, log), recorded.approval],
+    ['Person', persons.map(({ id, state, revision }) => ({ id, state, version: revision })), recorded.person],
+    ['Session', await listSessions(snapshot, rowKey, log), recorded.session],
+    ['Approval', await listApprovals(snapshot, rowKey, log), recorded.approval],
+    ['Reporter', await listReporters(snapshot, rowKey, log), recorded.reporter],
   ] as const;
   return kinds.flatMap(([name, rows, entries]) =>
     rows.filter((row) => differs(row, entries.get(row.id))).map((row) => sentence(name, row, entries)),
@@ -98,13 +94,14 @@ async function compareKeys(
 }
 
 async function compareSeal(
-  parts: ReconcileParts,
   snapshot: Tx,
   rowKey: KeyObject,
   tenant: string,
   { tenantSeal }: RecordedStates,
 ): Promise<string[]> {
-  const state = await parts.tenantSeal(snapshot, rowKey, tenant);
-  if (state === (tenantSeal?.state ?? 'open')) return [];
-  return [`Tenant ${tenant} is ${state} in the database and ${tenantSeal?.state ?? 'open'} in the ledger.`];
+  // Older tenants get their row once the ledger has been found not to speak of a seal.
+  const state = (await findSeal(snapshot, rowKey, tenant))?.state ?? 'open';
+  const recorded = tenantSeal?.state ?? 'open';
+  if (state === recorded) return [];
+  return [`Tenant ${tenant} is ${state} in the database and ${recorded} in the ledger.`];
 }

@@ -1,16 +1,16 @@
 import type { ErrorCode, Operation, OperationId, Role } from '@trialkeep/contract';
-import { doors, operations } from '@trialkeep/contract';
+import { isDoor, operations } from '@trialkeep/contract';
 import type { CompactKey } from '@trialkeep/crypto';
 import { Compile } from 'typebox/compile';
 import { grantingRole } from './access/index.ts';
 import type { Authenticated } from './access/index.ts';
 import { sealDraft } from './audit/index.ts';
-import type { Outcome, SealedDraft } from './audit/index.ts';
+import type { Draft, Outcome, SealedDraft } from './audit/index.ts';
 import type { ApprovedRequest } from './approvals/index.ts';
 import { OperationError, maxFieldLength } from './platform/errors.ts';
 import { newId } from './platform/ids.ts';
 import { isPerson } from './platform/implementation.ts';
-import type { Context, Proof } from './platform/implementation.ts';
+import type { Context, Proof, Recorded, RecordedItem } from './platform/implementation.ts';
 import { illFormedText } from './platform/text.ts';
 
 /** One request, as it came in. */
@@ -39,6 +39,11 @@ export interface Visit {
   kept: string | undefined;
 }
 
+/** A visit that carries out what people have approved. */
+export interface ApprovedVisit extends Visit {
+  readonly approved: ApprovedRequest;
+}
+
 /** Refusals for which the caller was allowed, and the thing could not be done. */
 const failures: ReadonlySet<string> = new Set(['ciphertext.invalid', 'server.internal']);
 
@@ -60,6 +65,7 @@ export function newVisit(
     now,
     record: approved === undefined ? {} : { approval: approved.row.id, hash: approved.row.hash },
     payload: {},
+    items: [],
     validity: [...validity],
     once,
     signature: operation.signature && newId(),
@@ -102,31 +108,43 @@ export function outsideOf({ validity }: Context<OperationId>, time: number): Err
 /** The entry with its payload: the inputs that the contract lists, old values, and where the request came from. */
 export function sealEntry(visit: Visit, refusal: OperationError | undefined, key: CompactKey): SealedDraft {
   const { operation, request, context, inputChecked } = visit;
-  const { caller, record } = context;
   const input = inputChecked ? (request.input as Record<string, unknown>) : {};
   const payload = {
     ...context.payload,
     input: Object.fromEntries(operation.recorded.map((name) => [name, input[name]])),
-    requestId: request.requestId,
-    source: request.source,
-    via: isPerson(caller) ? caller.means : undefined,
+    ...whence(visit),
     field: refusal?.field,
   };
+  return sealDraft(draftOf(visit, refusal, context.record), context.caller.log.origin, payload, key);
+}
+
+/** The entry of one of several things that a change did, with a payload of its own. */
+export function sealItem(visit: Visit, { record, payload }: RecordedItem, key: CompactKey): SealedDraft {
+  const { origin } = visit.context.caller.log;
+  return sealDraft(draftOf(visit, undefined, record), origin, { ...payload, ...whence(visit) }, key);
+}
+
+function draftOf(visit: Visit, refusal: OperationError | undefined, recorded: Recorded): Draft {
   const role = roleOf(visit);
-  const draft = {
-    operation: operation.id,
-    actor: caller.actor,
+  return {
+    operation: visit.operation.id,
+    actor: visit.context.caller.actor,
     outcome: outcomeOf(visit, refusal),
-    recorded: record,
+    recorded,
     ...(role !== undefined && { role }),
     ...(refusal !== undefined && { code: refusal.code }),
   };
-  return sealDraft(draft, caller.log.origin, payload, key);
+}
+
+/** What the payload of every entry says of its request. */
+function whence({ request, context: { caller } }: Visit): object {
+  const { requestId, source } = request;
+  return { requestId, source, via: isPerson(caller) ? caller.means : undefined };
 }
 
 /** The role that the caller acted in; where none of theirs suffices, the one they came in. Doors take no role. */
 function roleOf({ operation: { permission }, context: { caller } }: Visit): Role | undefined {
-  if ((doors as readonly string[]).includes(permission)) return undefined;
+  if (isDoor(permission)) return undefined;
   return grantingRole(caller, permission) ?? caller.roles[0];
 }
 

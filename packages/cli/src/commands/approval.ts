@@ -1,4 +1,4 @@
-import { approvalStates, awaitApproval, checkedDocument, operations } from '@trialkeep/sdk/client';
+import { approvalStates, awaitApproval, checkedDocument, operations, pagesOf } from '@trialkeep/sdk/client';
 import type { Approval, Caller } from '@trialkeep/sdk/client';
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -55,15 +55,10 @@ function registerLooking(approval: Command, io: Io): void {
     .action(async (options: ListOptions) => {
       const { client } = await connect(io, options);
       const approvals: Approval[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await client.call('approvals.list', {
-          ...(options.state !== undefined && { state: options.state }),
-          ...(cursor !== undefined && { cursor }),
-        });
+      const asked = options.state === undefined ? {} : { state: options.state };
+      for await (const page of pagesOf((at) => client.call('approvals.list', { ...asked, ...at }))) {
         approvals.push(...page.approvals);
-        cursor = page.next ?? undefined;
-      } while (cursor !== undefined);
+      }
       await print(io, options, { approvals }, () =>
         table(
           ['id', 'state', 'operation', 'approvals', 'asked', 'until', 'asked by'],

@@ -17,6 +17,7 @@ interface CreateOptions extends SessionOptions {
   readonly activates?: number;
   readonly expires?: number;
   readonly rotationDays?: number;
+  readonly useLogged?: true;
 }
 
 interface ListOptions extends SessionOptions {
@@ -49,9 +50,10 @@ function registerInventory(key: Command, io: Io): void {
     .option('--activates <date>', 'when it begins to protect', parseTime)
     .option('--expires <date>', 'when it ends to protect', parseTime)
     .option('--rotation-days <number>', 'how often it is rotated', parseInteger(60, 180))
+    .option('--use-logged', 'for good: data keys of one subject each, and a receipt of every use of them')
     .action(async (options: CreateOptions) => {
       const { client } = await connect(io, options);
-      const { system, algorithm, description, activates, expires, rotationDays } = options;
+      const { system, algorithm, description, activates, expires, rotationDays, useLogged } = options;
       const made = await client.call('keys.create', {
         system,
         ...(algorithm !== undefined && { algorithm }),
@@ -59,6 +61,7 @@ function registerInventory(key: Command, io: Io): void {
         ...(activates !== undefined && { activatesAt: activates }),
         ...(expires !== undefined && { expiresAt: expires }),
         ...(rotationDays !== undefined && { rotationPeriodDays: rotationDays }),
+        ...(useLogged !== undefined && { useLogged }),
       });
       await print(io, options, made, () => `A key is made.\n${details(made)}`);
     });
@@ -161,6 +164,7 @@ function details(key: Key): string {
     made: isoTime(key.createdAt),
     activates: isoTime(key.activatesAt),
     expires: isoTime(key.expiresAt),
+    'use-logged': key.useLogged ? 'yes' : undefined,
     'rotation due': `${isoTime(key.rotationDueAt)} (every ${key.rotationPeriodDays} days)`,
     revoked: revocation === null ? null : `${isoTime(revocation.at)} (${revocation.cause})`,
   });

@@ -1,4 +1,4 @@
-import { operations } from '@trialkeep/sdk/client';
+import { operations, pagesOf } from '@trialkeep/sdk/client';
 import type { Operations, Output } from '@trialkeep/sdk/client';
 import type { Command } from 'commander';
 import type { Io } from '../io.ts';
@@ -16,12 +16,9 @@ export function register(program: Command, io: Io): void {
     async (options: SessionOptions) => {
       const { client } = await connect(io, options);
       const signatures: Signature[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await client.call('signatures.list', cursor === undefined ? {} : { cursor });
+      for await (const page of pagesOf((at) => client.call('signatures.list', at))) {
         signatures.push(...page.signatures);
-        cursor = page.next ?? undefined;
-      } while (cursor !== undefined);
+      }
       await print(io, options, { signatures }, () =>
         table(
           ['signed', 'name', 'meaning', 'holds', 'person', 'id'],

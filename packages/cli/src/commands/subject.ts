@@ -1,4 +1,4 @@
-import { operations } from '@trialkeep/sdk/client';
+import { operations, pagesOf } from '@trialkeep/sdk/client';
 import type { Output, Operations } from '@trialkeep/sdk/client';
 import type { Command } from 'commander';
 import { CliError } from '../errors.ts';
@@ -83,11 +83,9 @@ function registerList(subject: Command, io: Io): void {
     .action(async (options: StudyOptions) => {
       const { client } = await connect(io, options);
       const subjects: Subject[] = [];
-      for (let cursor: string | null | undefined; cursor !== null;) {
-        const input = { study: options.study, ...(cursor !== undefined && { cursor }) };
-        const page = await client.call('subjects.list', input);
+      const { study } = options;
+      for await (const page of pagesOf((at) => client.call('subjects.list', { study, ...at }))) {
         subjects.push(...page.subjects);
-        cursor = page.next;
       }
       await print(io, options, { subjects }, () =>
         table(

@@ -3,7 +3,7 @@ import { cp, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundlePath } from '@trialkeep/ledger';
-import { createClient } from '@trialkeep/sdk/client';
+import { createClient, pagesOf } from '@trialkeep/sdk/client';
 import { exportLedger } from '@trialkeep/sdk/verify';
 import type { Io } from '../io.ts';
 import type { StudyFile } from '../study/catalogue.ts';
@@ -29,20 +29,17 @@ export async function askForReleases(url: string, registered: Registered, file: 
   const positions: number[] = [];
   let size = 0;
   for (const operation of releases) {
-    let cursor: string | undefined;
-    do {
-      const page = await auditor.call('ledger.query', {
-        subject,
-        class: file.dataClass,
-        operation,
-        outcome: 'success',
-        limit: pageSize,
-        ...(cursor !== undefined && { cursor }),
-      });
+    const question = {
+      subject,
+      class: file.dataClass,
+      operation,
+      outcome: 'success',
+      limit: pageSize,
+    } as const;
+    for await (const page of pagesOf((at) => auditor.call('ledger.query', { ...question, ...at }))) {
       positions.push(...page.entries.map(({ index }) => index));
-      cursor = page.next ?? undefined;
       size = page.size;
-    } while (cursor !== undefined);
+    }
   }
   return { subject, class: file.dataClass, positions: positions.sort((a, b) => a - b), size };
 }

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '@trialkeep/sdk/client';
 import type { Client } from '@trialkeep/sdk/client';
-import { openStream, sealFile } from '@trialkeep/sdk/seal';
+import { openStream, sealFile, serverKeys } from '@trialkeep/sdk/seal';
 import type { EncryptionContext } from '@trialkeep/sdk/seal';
 import type { StudyFile, SystemKind } from '../study/catalogue.ts';
 import { forEachConcurrently } from './pool.ts';
@@ -51,10 +51,10 @@ export async function sealAll(
   const sealed: SealedEntry[] = [];
   await forEachConcurrently(files, concurrentFiles, async (file) => {
     const target = join(folders.target, file.system, `${randomUUID()}.sealed`);
-    const done = await sealFile(clients[file.system], {
+    const { key } = registered.systems[file.system];
+    const done = await sealFile(serverKeys(clients[file.system], { key }), {
       source: join(folders.source, file.path),
       target,
-      key: registered.systems[file.system].key,
       context: contextOf(file, registered),
       digest: true,
     });
@@ -63,7 +63,7 @@ export async function sealAll(
       target,
       bytes: done.bytes,
       sha256: done.sha256 ?? '',
-      version: done.version,
+      version: done.version ?? 0,
     });
     onFile(done.bytes);
   });
@@ -80,7 +80,7 @@ export async function openAll(
   await forEachConcurrently(entries, concurrentFiles, async ({ system, target, sha256, bytes }) => {
     const hash = createHash('sha256');
     const sealed = createReadStream(target, { highWaterMark: readBytes });
-    for await (const chunk of openStream(clients[system], sealed)) hash.update(chunk);
+    for await (const chunk of openStream(serverKeys(clients[system]), sealed)) hash.update(chunk);
     if (hash.digest('hex') === sha256) identical += 1;
     onFile(bytes);
   });

@@ -1,4 +1,4 @@
-import type { Operations, Output } from '@trialkeep/contract';
+import type { Operations, Output, RequestDocument } from '@trialkeep/contract';
 import { hasShape, isLine, isOperationId, isTime, isUuid, parseCanonicalObject } from '../canonical.ts';
 import { sdkError } from '../errors.ts';
 import type { Caller, CallOptions } from './client.ts';
@@ -11,21 +11,6 @@ export type Approval = Shown['approval'];
 /** How a request for approval can end. */
 export type SettledState = Exclude<Approval['state'], 'pending' | 'approved'>;
 export type SettledApproval = Approval & { readonly state: SettledState };
-
-/** What people approve: the request document of docs/formats/signature.md. */
-export interface RequestDocument {
-  readonly approval: string;
-  /** The input of the operation, whole, as it will be used. */
-  readonly input: Readonly<Record<string, unknown>>;
-  /** The operation's id. */
-  readonly operation: string;
-  readonly origin: string;
-  /** Milliseconds since 1970. */
-  readonly requestedAt: number;
-  /** Id of the person. */
-  readonly requester: string;
-  readonly v: 1;
-}
 
 export interface AwaitOptions extends CallOptions {
   /** How often the request is looked at, ms; 5,000 by default. Each look is an entry of the ledger. */

@@ -1,6 +1,7 @@
 import { operations } from '@trialkeep/contract';
 import type { Input, Operation, OperationId, Operations, Output } from '@trialkeep/contract';
 import { sdkError, TrialkeepError } from '../errors.ts';
+import { isPrivateUrl } from '../private-url.ts';
 import { badAnswer, readAnswer } from './answer.ts';
 import { pendingOf } from './pending.ts';
 import type { Pending } from './pending.ts';
@@ -141,17 +142,12 @@ function checkedBase({ url, credential }: ClientOptions): { base: string; isPriv
   if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw sdkError('client.bad_url');
   if (parsed.username + parsed.password + parsed.search + parsed.hash !== '')
     throw sdkError('client.bad_url');
-  const isPrivate = parsed.protocol === 'https:' || isLoopback(parsed.hostname);
+  const isPrivate = isPrivateUrl(parsed);
   if (credential !== undefined) {
     if (!/^[\x21-\x7e]{1,1000}$/.test(credential)) throw sdkError('client.bad_credential');
     if (!isPrivate) throw sdkError('client.insecure_url', { detail: parsed.origin });
   }
   return { base: parsed.origin + parsed.pathname.replace(/\/+$/, ''), isPrivate };
-}
-
-/** Whether a host, as the URL standard serialises it, is this machine. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 /** Why no answer came, in the platform's word for it (`ECONNREFUSED`); never its sentence, which may quote headers. */

@@ -1,7 +1,8 @@
 export { awaitApproval, checkedDocument } from './approval.ts';
-export type { Approval, AwaitOptions, RequestDocument, SettledApproval, SettledState } from './approval.ts';
+export type { Approval, AwaitOptions, SettledApproval, SettledState } from './approval.ts';
 export { createClient } from './client.ts';
 export type { Attempt, Caller, CallOptions, Client, ClientOptions } from './client.ts';
+export { pagesOf } from './pages.ts';
 export { pendingOf } from './pending.ts';
 export type { Pending } from './pending.ts';
 export { sdkErrors, SealError, TrialkeepError } from '../errors.ts';
@@ -19,4 +20,11 @@ export {
   systemTypes,
   tenantPersonRoles,
 } from '@trialkeep/contract';
-export type { Input, OperationId, Operations, Output, PendingState } from '@trialkeep/contract';
+export type {
+  Input,
+  OperationId,
+  Operations,
+  Output,
+  PendingState,
+  RequestDocument,
+} from '@trialkeep/contract';

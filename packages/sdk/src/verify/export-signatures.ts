@@ -1,6 +1,7 @@
 import { decodeBundle, LedgerError } from '@trialkeep/ledger';
+import { pagesOf } from '../client/index.ts';
 import type { Caller, CallOptions } from '../client/index.ts';
-import { sdkError, TrialkeepError } from '../errors.ts';
+import { TrialkeepError } from '../errors.ts';
 import { sha256Hex } from './primitives.ts';
 import { formatSignatureLine, parseSignatureRecord, signedEntryOf, timeOfEntry } from './signature-record.ts';
 
@@ -32,18 +33,15 @@ export class ExportedSignatures {
   /** The text of the file of signatures; undefined where the credential may not read them. */
   async fetch(client: Caller, calling: CallOptions): Promise<string | undefined> {
     const lines: string[] = [];
-    const cursors = new Set<string>();
-    for (let cursor: string | null | undefined; cursor !== null;) {
-      const input = cursor === undefined ? {} : { cursor };
-      const page = await client.call('signatures.list', input, calling).catch(unlessDenied);
-      if (page === undefined) return undefined;
-      for (const { record, document } of page.signatures) {
-        if (!this.#isNewer(record)) lines.push(formatSignatureLine({ record, document }));
+    try {
+      for await (const { signatures } of pagesOf((at) => client.call('signatures.list', at, calling))) {
+        for (const { record, document } of signatures) {
+          if (!this.#isNewer(record)) lines.push(formatSignatureLine({ record, document }));
+        }
       }
-      cursor = page.next;
-      if (cursor === null) break;
-      if (cursors.has(cursor)) throw sdkError('client.bad_answer', { detail: 'its pages go round' });
-      cursors.add(cursor);
+    } catch (error) {
+      if (error instanceof TrialkeepError && error.code === 'access.denied') return undefined;
+      throw error;
     }
     return lines.join('');
   }
@@ -53,9 +51,4 @@ export class ExportedSignatures {
     if (this.#signed.has(sha256Hex(record))) return false;
     return (parseSignatureRecord(record)?.time ?? 0) >= this.#lastTime;
   }
-}
-
-function unlessDenied(error: unknown): undefined {
-  if (error instanceof TrialkeepError && error.code === 'access.denied') return undefined;
-  throw error;
 }

@@ -1,4 +1,5 @@
 import { signatureMeanings } from '@trialkeep/contract';
+import type { SignatureRecord } from '@trialkeep/contract';
 import {
   hasShape,
   isLine,
@@ -8,22 +9,6 @@ import {
   isUuid,
   parseCanonicalObject,
 } from '../canonical.ts';
-
-/** The signature record of docs/formats/signature.md. */
-export interface SignatureRecord {
-  readonly approval: string;
-  readonly components: readonly ['password', 'totp'];
-  readonly hash: string;
-  readonly meaning: (typeof signatureMeanings)[number];
-  readonly name: string;
-  readonly operation: string;
-  readonly origin: string;
-  readonly person: string;
-  readonly signature: string;
-  readonly time: number;
-  readonly utc: string;
-  readonly v: 1;
-}
 
 /** A line of an export: the record and its document, both as the exact text whose UTF-8 bytes were hashed. */
 export interface SignatureLine {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { generateCredential } from '@trialkeep/crypto';
 import { makeTenant, shareServer } from '../fixture.test.ts';
 import { FactsCache } from '../platform/facts.ts';
-import { Authenticator, grants } from './index.ts';
+import { Authenticator, Passwords, grants } from './index.ts';
 
 const shared = shareServer();
 
@@ -15,6 +15,7 @@ async function arrange() {
     ...instance,
     facts: new FactsCache(instance.database),
     clock: server.clock,
+    passwords: new Passwords(),
     logOf: async (id) => instance.ledger.log(id),
   });
   return { server, made: await makeTenant(server), authenticator };
@@ -73,6 +74,7 @@ test('a credential that has ended or was revoked is known, and may do nothing [U
     ...server.instance,
     facts: new FactsCache(server.instance.database),
     clock: server.clock,
+    passwords: new Passwords(),
     logOf: async (id) => server.instance.ledger.log(id),
   });
   assert.equal(await refusalAt(expiresAt - 1, fresh), 'auth.revoked');

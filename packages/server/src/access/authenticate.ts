@@ -10,7 +10,7 @@ import { Limiter } from '../platform/limiter.ts';
 import { LruMap } from '../platform/lru.ts';
 import * as credentials from './credential-store.ts';
 import type { NamedCredential } from './credential-store.ts';
-import { Passwords } from './passwords.ts';
+import type { Passwords } from './passwords.ts';
 import * as people from './people-store.ts';
 import { findLog, findPlace } from './places-store.ts';
 import type { Place } from './places-store.ts';
@@ -38,8 +38,6 @@ const levels = { one: 1, two: 2 } as const;
 
 /** Finds out who asks. */
 export class Authenticator {
-  /** The slow work on passwords, shared with the enrolments of this process. */
-  readonly passwords: Passwords;
   readonly #database: Database;
   readonly #hierarchy: Hierarchy;
   readonly #facts: FactsCache;
@@ -55,14 +53,14 @@ export class Authenticator {
     readonly facts: FactsCache;
     readonly logOf: (id: number) => Promise<Log>;
     readonly clock: Clock;
-    readonly passwords?: Passwords;
+    /** The slow work on passwords, shared with the enrolments of this process. */
+    readonly passwords: Passwords;
   }) {
     this.#database = parts.database;
     this.#hierarchy = parts.hierarchy;
     this.#facts = parts.facts;
     this.#logOf = parts.logOf;
-    this.passwords = parts.passwords ?? new Passwords();
-    this.#verifier = new Verifier({ ...parts, passwords: this.passwords });
+    this.#verifier = new Verifier(parts);
   }
 
   /**
@@ -135,11 +133,20 @@ export class Authenticator {
     );
   }
 
-  /** The person behind an approved request, with what they may now: nothing any more where they have left. */
-  async requester(log: Log, facts: Facts, person: string, approval: string): Promise<Caller> {
+  /**
+   * The person behind an approved request, with what they may now: nothing any more where they have left, or were invited anew
+   * and so lost what they signed in with, perhaps to whoever asked in their name.
+   *
+   * @param asked.password id of the password that the person had when they asked
+   */
+  async requester(
+    log: Log,
+    facts: Facts,
+    { person, password, approval }: Readonly<Record<'person' | 'password' | 'approval', string>>,
+  ): Promise<Caller> {
     const rowKey = await this.#hierarchy.rowKey(log.tenant);
     const row = await facts.read((snapshot) => people.findPerson(snapshot, rowKey, log.id, person));
-    const roles = row?.state === 'active' ? row.roles : [];
+    const roles = row?.state === 'active' && row.password === password ? row.roles : [];
     const means = { type: 'approval', id: approval, level: levels.two } as const;
     return { actor: person, means, roles, system: null, log, facts };
   }

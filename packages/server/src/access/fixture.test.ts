@@ -161,6 +161,7 @@ function contextOf({ caller, validity }: Authenticated, input: object, now: numb
     once: async <T>(work: () => Promise<T>): Promise<T> => work(),
     signature: undefined,
     payloadUnder: 'subject' as const,
+    items: [],
     afterCommit: [],
   };
   return context satisfies Omit<Context<OperationId>, 'input'>;

@@ -1,5 +1,5 @@
 import type { Door, Permission, Role } from '@trialkeep/contract';
-import { roles } from '@trialkeep/contract';
+import { isDoor, roles } from '@trialkeep/contract';
 import type { Caller, Means } from '../platform/implementation.ts';
 
 /** What each door asks to be shown; `public` asks for nothing. */
@@ -12,7 +12,7 @@ const keyOfDoor = {
 /** Deny by default: only what a role of the caller lists is granted, or what the door takes (URS-019). */
 export function grants(caller: Pick<Caller, 'means' | 'roles'>, permission: Permission | Door): boolean {
   if (permission === 'public') return true;
-  if (isClosedDoor(permission)) return caller.means.type === keyOfDoor[permission];
+  if (isDoor(permission)) return caller.means.type === keyOfDoor[permission];
   return grantingRole(caller, permission) !== undefined;
 }
 
@@ -22,8 +22,4 @@ export function grantingRole(
   permission: Permission | Door,
 ): Role | undefined {
   return held.find((role) => (roles[role] as readonly (Permission | Door)[]).includes(permission));
-}
-
-function isClosedDoor(permission: Permission | Door): permission is keyof typeof keyOfDoor {
-  return Object.hasOwn(keyOfDoor, permission);
 }

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { Operation } from '@trialkeep/contract';
+import type { Operation, RequestDocument } from '@trialkeep/contract';
 import { openCompact, sealCompact } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
 import { findPerson, peopleWho } from '../access/index.ts';
@@ -22,17 +22,6 @@ export interface RequestKeys {
   readonly payloadKey: CompactKey;
 }
 
-/** The request document of docs/formats/signature.md, read back. */
-export interface RequestDocument {
-  readonly approval: string;
-  readonly input: object;
-  readonly operation: string;
-  readonly origin: string;
-  readonly requestedAt: number;
-  readonly requester: string;
-  readonly v: 1;
-}
-
 /** A request with everything that was decided on it. */
 export interface FoundApproval {
   readonly row: ApprovalRow;
@@ -43,7 +32,7 @@ export interface FoundApproval {
 export async function keepRequest(
   tx: Tx,
   keys: RequestKeys,
-  asked: { log: Log; operation: Operation; input: object; requester: string; time: number },
+  asked: { log: Log; operation: Operation; input: RequestDocument['input']; requester: string; time: number },
 ): Promise<{ id: string; hash: string }> {
   const { log, operation, input, requester, time } = asked;
   const { approval, signature } = operation;
@@ -128,7 +117,7 @@ export async function moveApproval(
 }
 
 /** A person with what they sign in with now. */
-type Decider = Pick<PersonRow, 'id' | 'password'>;
+export type Decider = Pick<PersonRow, 'id' | 'password'>;
 
 /** How many people have approved who may decide now, never counting the requester. */
 export function countedApprovals({ row, votes }: FoundApproval, deciders: readonly Decider[]): number {

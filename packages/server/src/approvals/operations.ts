@@ -6,10 +6,10 @@ import type { Hierarchy } from '../keys/index.ts';
 import { cursorBehind, placeOfCursor } from '../platform/cursor.ts';
 import type { Database, Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
-import type { Apply, Context, Implementations } from '../platform/implementation.ts';
+import type { Apply, Caller, Context, Implementations } from '../platform/implementation.ts';
 import { ensure, schedule } from '../platform/jobs/index.ts';
 import { moveApproval, countedApprovals, findApproval, isDecisionOf, requestBytes } from './approvals.ts';
-import type { FoundApproval } from './approvals.ts';
+import type { Decider, FoundApproval } from './approvals.ts';
 import * as store from './store.ts';
 
 export type ApprovalOperationId = Extract<OperationId, `approvals.${string}`>;
@@ -40,28 +40,18 @@ export function approvalImplementations(parts: ApprovalParts): Implementations<A
 
 async function list({ hierarchy }: ApprovalParts, { input, caller, facts, now }: Context<'approvals.list'>) {
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const after = input.cursor === undefined ? { requestedAt: -1, id: '' } : placeOf(input.cursor);
-  const filter = { state: input.state, time: now, after };
+  const filter = { state: input.state, time: now, after: placeOfCursor(input.cursor) };
   const { rows, votes } = await facts.read(async (snapshot) => {
     const rows = await store.pageOfApprovals(snapshot, rowKey, caller.log.id, filter, approvalsPerPage);
     const ids = rows.map(({ id }) => id);
     return { rows, votes: await store.listVotes(snapshot, rowKey, ids) };
   });
-  const last = rows.at(-1);
-  const isFull = rows.length === approvalsPerPage && last !== undefined;
   return {
     approvals: rows.map((row) =>
       view({ row, votes: votes.filter(({ approval }) => approval === row.id) }, now),
     ),
-    next: isFull ? cursorBehind(last.requested_at, last.id) : null,
+    next: cursorBehind(rows, approvalsPerPage, ({ requested_at, id }) => ({ time: requested_at, id })),
   };
-}
-
-/** A cursor is the time of the last request of the page before, in base 36, and its id. */
-function placeOf(cursor: string): { requestedAt: number; id: string } {
-  const place = placeOfCursor(cursor);
-  if (place === undefined) throw new OperationError('request.invalid', { field: '/cursor' });
-  return { requestedAt: place.time, id: place.id };
 }
 
 async function show(parts: ApprovalParts, context: Context<'approvals.show'>) {
@@ -80,13 +70,15 @@ async function decide(
   const { caller, input, now, record, signature } = context;
   const { found, rowKey } = await read(parts, context);
   record.hash = found.row.hash;
-  check(found, await context.facts.read((snapshot) => decider(snapshot)), now);
+  const decider = await context.facts.read((snapshot) => deciderOf(snapshot, rowKey, caller));
+  checkDecision(found, decider, input.hash, now);
   return async (tx, time) => {
     const present = await findApproval(tx, rowKey, caller.log.id, input.approval);
     if (present === undefined || signature === undefined) throw new OperationError('approval.unknown');
-    const { id: person, password } = await decider(tx);
-    check(present, { id: person, password }, time);
-    const vote = { approval: present.row.id, person, decision, voted_at: time, signature, password };
+    const person = await deciderOf(tx, rowKey, caller);
+    checkDecision(present, person, input.hash, time);
+    const { id, password } = person;
+    const vote = { approval: present.row.id, person: id, decision, voted_at: time, signature, password };
     await store.insertVote(tx, rowKey, vote);
     const decided = await findApproval(tx, rowKey, caller.log.id, input.approval);
     if (decided === undefined) throw new OperationError('approval.unknown');
@@ -97,23 +89,25 @@ async function decide(
     record.state = state;
     return view({ ...decided, row: { ...decided.row, state } }, time);
   };
+}
 
-  async function decider(tx: Tx): Promise<{ id: string; password: string }> {
-    const person = await findPerson(tx, rowKey, caller.log.id, caller.actor);
-    if (person === undefined || person.password === null) throw new OperationError('auth.revoked');
-    return { id: person.id, password: person.password };
-  }
+/** The person who decides, with what they sign in with now. */
+async function deciderOf(
+  tx: Tx,
+  rowKey: KeyObject,
+  { log, actor }: Caller,
+): Promise<{ id: string; password: string }> {
+  const person = await findPerson(tx, rowKey, log.id, actor);
+  if (person === undefined || person.password === null) throw new OperationError('auth.revoked');
+  return { id: person.id, password: person.password };
+}
 
-  function check(
-    { row, votes }: FoundApproval,
-    person: { id: string; password: string },
-    time: number,
-  ): void {
-    if (row.requester === caller.actor) throw new OperationError('approval.own');
-    if (stateAt(row, time) !== 'pending') throw new OperationError('approval.closed');
-    if (votes.some((vote) => isDecisionOf(vote, person))) throw new OperationError('approval.decided');
-    if (row.hash !== input.hash) throw new OperationError('approval.changed', { field: '/hash' });
-  }
+/** Refuses a decision on one's own request, on one that is not open any more, a second one, and one on another document. */
+function checkDecision({ row, votes }: FoundApproval, person: Decider, hash: string, time: number): void {
+  if (row.requester === person.id) throw new OperationError('approval.own');
+  if (stateAt(row, time) !== 'pending') throw new OperationError('approval.closed');
+  if (votes.some((vote) => isDecisionOf(vote, person))) throw new OperationError('approval.decided');
+  if (row.hash !== hash) throw new OperationError('approval.changed', { field: '/hash' });
 }
 
 /** One denial ends a request; only approvals of people who may still decide count. */

@@ -2,6 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import { isBehind } from '../platform/cursor.ts';
+import type { Place } from '../platform/cursor.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
@@ -76,7 +78,7 @@ export interface ApprovalFilter {
   readonly state: ApprovalRow['state'] | 'expired' | undefined;
   readonly time: number;
   /** The place of the last request of the page before. */
-  readonly after: { readonly requestedAt: number; readonly id: string };
+  readonly after: Place;
 }
 
 /** A page of a log's requests in the order of asking. Those that nobody ended in time are expired, whatever their rows say. */
@@ -91,12 +93,7 @@ export async function pageOfApprovals(
     .selectFrom('approval')
     .selectAll()
     .where('log', '=', log)
-    .where((eb) =>
-      eb.or([
-        eb('requested_at', '>', after.requestedAt),
-        eb.and([eb('requested_at', '=', after.requestedAt), eb('id', '>', after.id)]),
-      ]),
-    )
+    .where(isBehind('requested_at', after))
     .orderBy('requested_at')
     .orderBy('id')
     .limit(limit);

@@ -97,6 +97,27 @@ testOnStores(
 );
 
 testOnStores(
+  'a change has as many entries as it says, one behind the other, and can leave the epoch [URS-032] [URS-046]',
+  async (t, under) => {
+    const { database, log, appender: makeAppender } = await makeLog(t, under);
+    const appender = await makeAppender();
+    const further = Array.from({ length: 300 }, (_, i) => draft(`test.n${i}`));
+    const work = async () => ({ result: 'done', draft: draft('test.first'), further });
+    const uses = Array.from({ length: 20 }, () => appender.append(log, 1, draft('test.use')));
+    assert.equal(await appender.change(log, 1, work, { keepsEpoch: true }), 'done');
+    for (const use of await Promise.all(uses)) isAppended(use);
+    const last = isAppended(await appender.append(log, 1, draft('test.last')));
+    const written = (await entries(database, log)).map(({ operation }) => operation);
+    assert.deepEqual([written.length, written[last.position]], [322, 'test.last']);
+    const first = written.indexOf('test.first');
+    assert.deepEqual(
+      written.slice(first + 1, first + 301),
+      further.map(({ operation }) => operation),
+    );
+  },
+);
+
+testOnStores(
   'a change that throws leaves neither rows nor an entry [URS-032] [URS-046]',
   async (t, under) => {
     const { database, log, appender: makeAppender } = await makeLog(t, under);

@@ -19,6 +19,13 @@ export interface Appended {
 /** The epoch has moved on since the authorisation: authorise again. */
 export const stale = Symbol('stale');
 
+/** What the transaction of a change comes to. */
+export interface ChangeOutcome<T> {
+  readonly result: T;
+  readonly draft: SealedDraft;
+  readonly further?: readonly SealedDraft[];
+}
+
 interface Waiting {
   readonly draft: SealedDraft;
   readonly epoch: number;
@@ -86,22 +93,29 @@ export class Appender {
   }
 
   /**
-   * Runs a change and appends its entry in the same transaction. `work` gets the transaction and its time, and gives the
-   * result and the sealed entry.
+   * Runs a change and appends its entries in the same transaction. `work` gets the transaction and its time, and gives the
+   * result, the sealed entry, and what further entries follow it.
+   *
+   * @param options.keepsEpoch no authorisation reads what is changed
    */
   async change<T>(
     log: number,
     epoch: number,
-    work: (tx: Tx, time: number) => Promise<{ result: T; draft: SealedDraft }>,
+    work: (tx: Tx, time: number) => Promise<ChangeOutcome<T>>,
+    { keepsEpoch = false }: { readonly keepsEpoch?: boolean } = {},
   ): Promise<T | typeof stale> {
     const known = this.#watch.known(log);
     const done = await this.#database.write(async (tx) => {
-      const taken = await this.#advance(tx, { log, epoch, count: 1, change: true }, known);
+      const taken = await this.#advance(tx, { log, epoch, count: 1, change: !keepsEpoch }, known);
       if (taken === undefined) return undefined;
-      const { result, draft } = await work(tx, taken.time);
-      const bytes = entryBytes(draft, taken.time, undefined);
-      await store.insertEntries(tx, log, taken.first, [{ bytes, ciphertext: draft.ciphertext }]);
-      return { result, size: taken.first + 1 };
+      const { result, draft, further = [] } = await work(tx, taken.time);
+      if (further.length > 0) await store.extend(tx, log, further.length);
+      const rows = [draft, ...further].map((each) => ({
+        bytes: entryBytes(each, taken.time, undefined),
+        ciphertext: each.ciphertext,
+      }));
+      await store.insertEntries(tx, log, taken.first, rows);
+      return { result, size: taken.first + rows.length };
     });
     if (done === undefined) return stale;
     this.#watch.saw(log, done.size);

@@ -20,11 +20,12 @@ const draft: Draft = {
   recorded: {},
 };
 
-/** RFC 8785 for objects of strings and integers, as an oracle written apart: members sorted by UTF-16 units, no space. */
-function canonical(value: Record<string, string | number>): string {
-  const members = Object.keys(value)
-    .sort((a, b) => (a < b ? -1 : 1))
-    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(value[name])}`);
+/** RFC 8785 for objects, strings, integers and booleans, as an oracle written apart: members sorted by UTF-16 units, no space. */
+function canonical(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`);
   return `{${members.join(',')}}`;
 }
 
@@ -33,10 +34,23 @@ test('an entry is canonical JSON whichever of its members are there [URS-032]', 
   const recorded = fc.record(
     {
       approval: text,
+      attested: fc.record(
+        {
+          use: fc.constantFrom('seal' as const, 'open' as const),
+          count: fc.nat(),
+          time: fc.nat(),
+          sequence: fc.nat(),
+          recipient: text,
+        },
+        { requiredKeys: ['use', 'count', 'time', 'sequence'] },
+      ),
       credential: text,
+      dataKey: text,
+      gap: fc.record({ to: fc.nat(), from: fc.nat() }),
       hash: text,
       key: text,
       person: text,
+      reporter: text,
       session: text,
       signature: text,
       version: fc.nat(),
@@ -47,6 +61,7 @@ test('an entry is canonical JSON whichever of its members are there [URS-032]', 
       purpose: text,
       reason: text,
       state: text,
+      useLogged: fc.constant(true as const),
     },
     { requiredKeys: [] },
   );
@@ -56,7 +71,7 @@ test('an entry is canonical JSON whichever of its members are there [URS-032]', 
       const bytes = Buffer.from(entryBytes(sealed, time, denied ? 'key.unusable' : undefined)).toString(
         'utf8',
       );
-      assert.equal(bytes, canonical(JSON.parse(bytes) as Record<string, string | number>));
+      assert.equal(bytes, canonical(JSON.parse(bytes)));
       assert.equal((JSON.parse(bytes) as { outcome: string }).outcome, denied ? 'refused' : 'success');
     }),
     { numRuns: 50 },

@@ -99,11 +99,14 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
   const members = {
     actor: draft.actor,
     approval: recorded.approval,
+    attested: recorded.attested && attestedMembers(recorded.attested),
     class: recorded.class,
     code: denied ?? draft.code,
     commitment: draft.commitment,
     credential: recorded.credential,
+    dataKey: recorded.dataKey,
     entry: draft.id,
+    gap: recorded.gap && { from: recorded.gap.from, to: recorded.gap.to },
     hash: recorded.hash,
     key: recorded.key,
     operation: draft.operation,
@@ -112,6 +115,7 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
     person: recorded.person,
     purpose: recorded.purpose,
     reason: recorded.reason,
+    reporter: recorded.reporter,
     role: draft.role,
     session: recorded.session,
     signature: recorded.signature,
@@ -120,11 +124,17 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
     subject: recorded.subject,
     system: recorded.system,
   };
+  const useLogged = recorded.useLogged === true ? ',"useLogged":true' : '';
   const version = recorded.version === undefined ? '' : `,"version":${recorded.version}`;
   return {
     beforeTime: `${JSON.stringify(members).slice(0, -1)},"time":`,
-    afterTime: `,"v":1${version}}`,
+    afterTime: `${useLogged},"v":1${version}}`,
   };
+}
+
+/** In the order of their names. */
+function attestedMembers({ count, recipient, sequence, time, use }: NonNullable<Recorded['attested']>) {
+  return { count, recipient, sequence, time, use };
 }
 
 /** The entry as it is hashed, at its time in milliseconds. */
@@ -137,6 +147,7 @@ export function entryBytes(draft: SealedDraft, time: number, denied: ErrorCode |
 export interface Entry {
   readonly actor?: string;
   readonly approval?: string;
+  readonly attested?: NonNullable<Recorded['attested']>;
   readonly class?: string;
   readonly code?: string;
   readonly commitment: string;
@@ -148,6 +159,7 @@ export interface Entry {
   readonly outcome: Outcome;
   readonly payload: string;
   readonly person?: string;
+  readonly reporter?: string;
   readonly session?: string;
   readonly signature?: string;
   readonly state?: string;

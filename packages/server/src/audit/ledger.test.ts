@@ -24,8 +24,8 @@ import {
   origin,
   sha256,
   sizeOf,
-} from '../ledger-fixture.test.ts';
-import type { Node } from '../ledger-fixture.test.ts';
+} from '../ledger.fixture.test.ts';
+import type { Node } from '../ledger.fixture.test.ts';
 import { Ledger } from './ledger.ts';
 import { ledgerImplementations } from './operations.ts';
 import { logVerifier } from './transparency-log.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { anchorFile, append, checkpoints, makeScene, putBack, sizeOf } from '../ledger-fixture.test.ts';
-import type { Node } from '../ledger-fixture.test.ts';
+import { anchorFile, append, checkpoints, makeScene, putBack, sizeOf } from '../ledger.fixture.test.ts';
+import type { Node } from '../ledger.fixture.test.ts';
 import { testOnStores } from '../platform/fixture.test.ts';
 
 const inRecovery = { code: 'server.in_recovery' };

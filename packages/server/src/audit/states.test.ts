@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { makeScene } from '../ledger-fixture.test.ts';
+import { makeScene } from '../ledger.fixture.test.ts';
 import { testOnStores } from '../platform/fixture.test.ts';
 import type { Recorded } from '../platform/implementation.ts';
 import { sealDraft } from './entry.ts';
@@ -21,6 +21,11 @@ const steps: readonly Step[] = [
   ['sessions.create', { person: 'p', session: 'b', state: 'active' }],
   ['sessions.end', { person: 'p', session: 'b', state: 'ended' }],
   ['tenants.seal', { state: 'sealed' }],
+  [
+    'uses.report',
+    { reporter: 'r', attested: { use: 'open', count: 1, sequence: 7, time: 0 }, state: 'active' },
+  ],
+  ['uses.report', { reporter: 'r' }, 'refused'],
   // What was only asked for has not become anything.
   ['keys.destroy', { key: 'k', version: 2, state: 'destroyed', approval: 'x' }, 'requested'],
   ['approvals.approve', { approval: 'x', state: 'pending' }],
@@ -50,6 +55,7 @@ testOnStores('the newest entry about each thing says what became of it [URS-080]
   assert.deepEqual(plain(found.credential), { c: 'revoked' });
   assert.deepEqual(plain(found.person), { p: 'active 2' });
   assert.deepEqual(plain(found.session), { a: 'active', b: 'ended' });
+  assert.deepEqual(plain(found.reporter), { r: 'active 7' });
   assert.deepEqual(plain(found.approval), { x: 'approved', y: 'executed', z: 'failed' });
   assert.equal(found.tenantSeal?.state, 'sealed');
 });

@@ -5,7 +5,7 @@ import type { Entry } from './entry.ts';
 import * as store from './store.ts';
 
 /** What entries state what became of. */
-type Thing = 'approval' | 'credential' | 'key' | 'person' | 'session';
+type Thing = 'approval' | 'credential' | 'key' | 'person' | 'reporter' | 'session';
 
 /** The newest entries that say what became of something. */
 export interface RecordedStates extends Readonly<Record<Thing, ReadonlyMap<string, RecordedState>>> {
@@ -27,6 +27,7 @@ const things: ReadonlyMap<string, Thing> = new Map<string, Thing>([
   ['keys', 'key'],
   ['people', 'person'],
   ['sessions', 'session'],
+  ['uses', 'reporter'],
 ]);
 
 const positionsPerRead = 20_000;
@@ -47,6 +48,7 @@ class States implements RecordedStates {
   readonly credential = new Map<string, RecordedState>();
   readonly key = new Map<string, RecordedState>();
   readonly person = new Map<string, RecordedState>();
+  readonly reporter = new Map<string, RecordedState>();
   readonly session = new Map<string, RecordedState>();
   tenantSeal: RecordedState | undefined;
 
@@ -54,7 +56,9 @@ class States implements RecordedStates {
     const noun = entry.operation.split('.', 1)[0] ?? '';
     if (entry.approval !== undefined && noun !== 'approvals') this.#takeExecution(entry, entry.approval);
     if (entry.outcome !== 'success' || entry.state === undefined) return;
-    const recorded = { state: entry.state, version: entry.version, time: entry.time };
+    // What counts the changes of a reporter is how far its receipts have come.
+    const version = entry.attested?.sequence ?? entry.version;
+    const recorded = { state: entry.state, version, time: entry.time };
     if (entry.operation === 'tenants.seal' || entry.operation === 'tenants.unseal')
       this.tenantSeal = recorded;
     const thing = things.get(noun);

@@ -63,6 +63,15 @@ export async function advance(
   return row && { first: row.size - taken.count, time: row.time };
 }
 
+/** Takes further places behind those of {@link advance}, whose transaction still holds the head. */
+export async function extend(tx: Tx, log: number, count: number): Promise<void> {
+  await tx
+    .updateTable('head')
+    .set((eb) => ({ size: eb('size', '+', count) }))
+    .where('log', '=', log)
+    .execute();
+}
+
 export async function insertEntries(
   tx: Tx,
   log: number,

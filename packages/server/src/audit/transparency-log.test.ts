@@ -13,7 +13,7 @@ import {
   origin,
   putBack,
   sha256,
-} from '../ledger-fixture.test.ts';
+} from '../ledger.fixture.test.ts';
 import type { Ledger } from './ledger.ts';
 import * as store from './store.ts';
 import { logVerifier } from './transparency-log.ts';

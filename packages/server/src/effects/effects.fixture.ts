@@ -84,6 +84,11 @@ const timing = { leaseMs: 500, extendMs: 100, pollMs: 20, backoffMs: 20 };
 const jobs = new JobRunner({ database, clock: systemClock, notes, timing });
 await effects.recover();
 await jobs.start(effects.handlers());
-while ((await effects.open()).length > 0) await setTimeout(20);
+const isOpen = (): Promise<boolean> =>
+  database.read(async (snapshot) => {
+    const effect = snapshot.selectFrom('effect').select('id').where('state', '=', 'intended');
+    return (await effect.executeTakeFirst()) !== undefined;
+  });
+while (await isOpen()) await setTimeout(20);
 await jobs.stop();
 await instance.close();

@@ -10,7 +10,7 @@ import type { Recorded } from '../platform/implementation.ts';
 import { ensure, schedule } from '../platform/jobs/index.ts';
 import type { Job, JobHandler, JobInput, NewJob } from '../platform/jobs/index.ts';
 import * as store from './store.ts';
-import type { EffectRow, OpenEffect } from './store.ts';
+import type { EffectRow } from './store.ts';
 
 /** What came of an act, as the entry about it will say. */
 export interface EffectOutcome {
@@ -99,15 +99,8 @@ export class Effects {
   /** At start: every open effect has its job, whatever was done to the jobs. */
   async recover(): Promise<void> {
     await this.#parts.database.write(async (tx) => {
-      for (const effect of await store.listOpen(tx)) {
-        if (effect.attempts === null) await ensure(tx, settlingJob(effect));
-      }
+      for (const effect of await store.withoutJob(tx)) await ensure(tx, settlingJob(effect));
     });
-  }
-
-  /** What was meant and is not done yet, the oldest first. */
-  open(): Promise<OpenEffect[]> {
-    return this.#parts.database.read((snapshot) => store.listOpen(snapshot));
   }
 
   async #settle(job: Job, kind: EffectKind): Promise<void> {

@@ -48,26 +48,13 @@ export async function settle(tx: Tx, rowKey: KeyObject, row: EffectRow, time: nu
   return updated !== undefined;
 }
 
-/** An effect that was meant and is not settled, with what its job says. */
-export interface OpenEffect {
-  readonly id: string;
-  readonly log: number;
-  readonly kind: string;
-  readonly intended_at: number;
-  /** Runs so far; null where the effect has lost its job. */
-  readonly attempts: number | null;
-  /** The error code of the last run that failed. */
-  readonly failure: string | null;
-}
-
-/** Every open effect, the oldest first. */
-export async function listOpen(tx: Tx): Promise<OpenEffect[]> {
+/** Effects that were meant and that nothing will settle, because they have lost their job. */
+export async function withoutJob(tx: Tx): Promise<Pick<EffectRow, 'id' | 'kind' | 'intended_at'>[]> {
   return tx
     .selectFrom('effect')
     .leftJoin('job', (join) => join.on('job.name', '=', sql<string>`${sql.lit(jobPrefix)} || effect.id`))
-    .select(['id', 'log', 'kind', 'intended_at', 'attempts', 'failure'])
+    .select(['id', 'kind', 'intended_at'])
     .where('state', '=', 'intended')
-    .orderBy('intended_at')
-    .orderBy('id')
+    .where('job.name', 'is', null)
     .execute();
 }

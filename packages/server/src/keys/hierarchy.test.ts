@@ -182,5 +182,6 @@ function keyRow(id: string, tenant: string, system: string) {
     rotation_due_at: 0,
     revocation_cause: null,
     revoked_at: null,
+    use_logged: 0 as const,
   };
 }

@@ -33,6 +33,7 @@ export async function create(
   const { input, now, record } = context;
   const tenant = tenantOf(context.caller);
   record.system = input.system;
+  if (input.useLogged === true) record.useLogged = true;
   checkDates(input, now);
   const known = await context.facts.get(`system ${input.system}`, (snapshot) =>
     store.systemExists(snapshot, tenant, input.system),
@@ -62,6 +63,7 @@ export async function create(
       rotation_due_at: nextRotation(time, rotationPeriodDays),
       revocation_cause: null,
       revoked_at: null,
+      use_logged: input.useLogged === true ? 1 : 0,
     };
     await store.insertKey(tx, rowKey, row);
     await store.insertVersion(tx, rowKey, {

@@ -19,6 +19,7 @@ const row: KeyRow = {
   rotation_due_at: 0,
   revocation_cause: null,
   revoked_at: null,
+  use_logged: 0,
   seal: new Uint8Array(32),
 };
 const named = new Set(['k']);

@@ -27,6 +27,8 @@ function sealedFields(row: Unsealed<KeyRow>): SealedFields {
     row.expires_at,
     row.revocation_cause,
     row.revoked_at,
+    // Keys from before there was this class are sealed without it.
+    ...(row.use_logged === 1 ? ['use-logged'] : []),
   ];
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   CryptoError,
   compactKeyVersionId,
@@ -8,11 +9,11 @@ import {
   sealDataKey,
 } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
-import type { EncryptionContext } from '@trialkeep/contract';
+import type { EncryptionContext, Operations, Output } from '@trialkeep/contract';
 import { OperationError } from '../platform/errors.ts';
 import { idOfBytes } from '../platform/ids.ts';
 import { tenantOf } from '../platform/implementation.ts';
-import type { Context } from '../platform/implementation.ts';
+import type { Context, Recorded } from '../platform/implementation.ts';
 import { contextKey, recordContext } from './context.ts';
 import type { Hierarchy } from './hierarchy.ts';
 import { permitUse } from './permit.ts';
@@ -60,7 +61,25 @@ async function permitted(
   const reason = 'reason' in input ? input.reason : undefined;
   validity.push(...permitUse(context.caller, named, key?.row, { kind, reason }, context.now));
   if (key === undefined) throw new OperationError('key.unknown', { field: '/key' });
+  if (isUseLogged(key.row)) requireSubject(record);
   return { tenant, ...key, context: encryptionContext };
+}
+
+function isUseLogged(row: KeyRow): boolean {
+  return row.use_logged === 1;
+}
+
+/** A data key of a use-logged key is bound, by its context, to one subject. */
+function requireSubject(record: Recorded): void {
+  record.useLogged = true;
+  const missing = (['study', 'subject'] as const).find((name) => record[name] === undefined);
+  if (missing !== undefined)
+    throw new OperationError('context.subject_required', { field: `/context/${missing}` });
+}
+
+/** Names on the entry, where uses are reported, the data key that their receipts will name. */
+function recordDataKey({ row }: PermittedKey, wrapped: Uint8Array, record: Recorded): void {
+  if (isUseLogged(row)) record.dataKey = createHash('sha256').update(wrapped).digest('hex');
 }
 
 /** The version that protects at present. */
@@ -153,22 +172,29 @@ export async function decrypt(
 export async function generate(
   parts: UseParts,
   context: Context<'keys.generate-data-key'>,
-): Promise<{ plaintext: string; ciphertext: string; key: string; arn: string; version: number }> {
+): Promise<Output<Operations['keys.generate-data-key']>> {
   const key = await permitted(parts, context, 'protect');
   const inner = await contextKey(parts.hierarchy, context.facts, key.tenant, context.record);
   const [outer, naming] = await Promise.all([currentVersion(parts, key), parts.naming(key.tenant)]);
   context.record.version = key.row.version;
   const dataKey = generateDataKey();
-  const ciphertext = sealDataKey({ dataKey, outer, inner, context: key.context }).toString('base64');
-  const arn = keyArn(naming, key.row.id);
-  return { plaintext: released(dataKey), ciphertext, key: key.row.id, arn, version: key.row.version };
+  const wrapped = sealDataKey({ dataKey, outer, inner, context: key.context });
+  recordDataKey(key, wrapped, context.record);
+  return {
+    plaintext: released(dataKey),
+    ciphertext: wrapped.toString('base64'),
+    key: key.row.id,
+    arn: keyArn(naming, key.row.id),
+    version: key.row.version,
+    useLogged: isUseLogged(key.row),
+  };
 }
 
 /** A data key out of its wrapped form. */
 export async function release(
   parts: UseParts,
   context: Context<'keys.decrypt-data-key'>,
-): Promise<{ plaintext: string; key: string; version: number }> {
+): Promise<Output<Operations['keys.decrypt-data-key']>> {
   const key = await permitted(parts, context, 'process');
   const inner = await contextKey(parts.hierarchy, context.facts, key.tenant, context.record);
   const ciphertext = Buffer.from(context.input.ciphertext, 'base64');
@@ -176,6 +202,13 @@ export async function release(
     const outer = await namedVersion(parts, key, ciphertext);
     context.record.version = outer.version;
     const dataKey = openDataKey({ ciphertext, outer: outer.key, inner, context: key.context });
-    return { plaintext: released(dataKey), key: key.row.id, version: outer.version };
+    recordDataKey(key, ciphertext, context.record);
+    const { id } = key.row;
+    return {
+      plaintext: released(dataKey),
+      key: id,
+      version: outer.version,
+      useLogged: isUseLogged(key.row),
+    };
   });
 }

@@ -31,6 +31,7 @@ export function keyView(row: KeyRow | Omit<KeyRow, 'seal'>, naming: KeyNaming, t
     expiresAt: row.expires_at,
     rotationPeriodDays: row.rotation_period_days,
     rotationDueAt: row.rotation_due_at,
+    useLogged: row.use_logged === 1,
     revocation:
       row.revoked_at === null
         ? null

@@ -6,7 +6,7 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { OperationError, StartupError } from './errors.ts';
 import { newId } from './ids.ts';
 
-/** The largest request: 64 KiB of plaintext in base64, its context, and room. */
+/** The largest request but for operations that say otherwise: 64 KiB of plaintext in base64, its context, and room. */
 const maxBodyBytes = 256 * 1024;
 /** How long a client may take to send a request. */
 const requestTimeoutMs = 30_000;
@@ -91,6 +91,7 @@ function addRoute(server: FastifyInstance, gate: Admission, operation: Operation
   const places = inputPlaces(operation);
   server.route({
     method: operation.method,
+    ...(operation.maxBodyBytes !== undefined && { bodyLimit: operation.maxBodyBytes }),
     url: operation.path.replace(/\{\w+\*\}/, '*').replace(/\{(\w+)\}/g, ':$1'),
     ...(produces === 'json' ? { schema: { response: { 200: operation.output } } } : {}),
     handler: async (request, reply) => {

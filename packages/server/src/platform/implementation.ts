@@ -48,12 +48,27 @@ export interface Proof {
 export interface Recorded {
   /** The request for approval that was made, decided on or carried out. */
   approval?: string;
+  /** What a client attests of a use: docs/formats/use-receipt.md. */
+  attested?: {
+    readonly use: 'seal' | 'open';
+    readonly recipient?: string;
+    readonly count: number;
+    readonly sequence: number;
+    /** By the client's clock, ms. */
+    readonly time: number;
+  };
   /** The credential that was issued or revoked. */
   credential?: string;
-  /** SHA-256 of the document that was decided on or signed. */
+  /** SHA-256 of the wrapped data key, where its uses are reported. */
+  dataKey?: string;
+  /** The sequence numbers before this receipt that no receipt came for. */
+  gap?: { readonly from: number; readonly to: number };
+  /** SHA-256 of the document that was decided on or signed, or of the receipt. */
   hash?: string;
   /** The person that a change is about. */
   person?: string;
+  /** The public key of who signed the receipts. */
+  reporter?: string;
   /** The session that began or ended. */
   session?: string;
   /** SHA-256 of the record of the electronic signature under this. */
@@ -69,6 +84,14 @@ export interface Recorded {
   reason?: string;
   /** The state that what the operation is about has after the change. */
   state?: string;
+  /** Set where each use of the key's data keys is reported. */
+  useLogged?: true;
+}
+
+/** One of several things that a call is about, with an entry of its own. */
+export interface RecordedItem {
+  readonly record: Recorded;
+  readonly payload: Readonly<Record<string, unknown>>;
 }
 
 /** How long an authorisation holds; the flush refuses what it finds outside. Milliseconds, `until` exclusive. */
@@ -90,6 +113,11 @@ export interface Context<Id extends OperationId> {
   readonly record: Recorded;
   /** The old and new values and whatever else belongs in the entry's encrypted payload. */
   readonly payload: Record<string, unknown>;
+  /**
+   * What a change did to several things at once: where there is any, the entries of its success are theirs, in this order, and the one
+   * from `record` and `payload` is not written.
+   */
+  readonly items: RecordedItem[];
   /** Every window that the outcome depends on. */
   readonly validity: Validity[];
   /**

@@ -89,6 +89,7 @@ export interface Tables {
     rotation_due_at: number;
     revocation_cause: string | null;
     revoked_at: number | null;
+    use_logged: Generated<0 | 1>;
     seal: Uint8Array;
   };
   key_version: {
@@ -198,6 +199,15 @@ export interface Tables {
     created_at: number;
     seal: Uint8Array;
   };
+  use_reporter: {
+    log: number;
+    id: string;
+    system: string | null;
+    last_sequence: number;
+    last_hash: string;
+    seal: Uint8Array;
+  };
+  use_receipt: { log: number; reporter: string; sequence: number; hash: string; seal: Uint8Array };
   tenant_seal: { tenant: string; state: 'open' | 'sealed'; changed_at: number; seal: Uint8Array };
 }
 

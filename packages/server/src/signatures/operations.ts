@@ -1,12 +1,10 @@
 import { signatureMeanings } from '@trialkeep/contract';
-import type { OperationId } from '@trialkeep/contract';
+import type { OperationId, SignatureRecord } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
-import { OperationError } from '../platform/errors.ts';
 import { sha256Hex } from '../platform/canonical.ts';
 import { cursorBehind, placeOfCursor } from '../platform/cursor.ts';
 import type { Context, Implementations, Log } from '../platform/implementation.ts';
 import type { Facts } from '../platform/facts.ts';
-import type { SignatureRecord } from './sign.ts';
 import * as store from './store.ts';
 
 export type SignatureOperationId = Extract<OperationId, `signatures.${string}`>;
@@ -42,7 +40,7 @@ async function list(
   { documentOf, hierarchy }: SignatureParts,
   { input, caller, facts }: Context<'signatures.list'>,
 ) {
-  const after = input.cursor === undefined ? { createdAt: -1, id: '' } : placeOf(input.cursor);
+  const after = placeOfCursor(input.cursor);
   const rows = await facts.read((snapshot) =>
     store.listSignatures(snapshot, caller.log.id, after, signaturesPerPage),
   );
@@ -68,13 +66,6 @@ async function list(
         sha256Hex(document) === said?.hash,
     });
   }
-  const last = rows.at(-1);
-  const isFull = rows.length === signaturesPerPage && last !== undefined;
-  return { signatures, next: isFull ? cursorBehind(last.created_at, last.id) : null };
-}
-
-function placeOf(cursor: string): { createdAt: number; id: string } {
-  const place = placeOfCursor(cursor);
-  if (place === undefined) throw new OperationError('request.invalid', { field: '/cursor' });
-  return { createdAt: place.time, id: place.id };
+  const next = cursorBehind(rows, signaturesPerPage, ({ created_at, id }) => ({ time: created_at, id }));
+  return { signatures, next };
 }

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { SignatureMeaning } from '@trialkeep/contract';
+import type { SignatureMeaning, SignatureRecord } from '@trialkeep/contract';
 import { canonicalBytes, sha256Hex } from '../platform/canonical.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Log } from '../platform/implementation.ts';
@@ -18,22 +18,6 @@ export interface Signing {
   readonly approval: string;
   /** The database's time, as the entry has it. */
   readonly time: number;
-}
-
-/** The signature record of docs/formats/signature.md. */
-export interface SignatureRecord {
-  readonly approval: string;
-  readonly components: readonly ['password', 'totp'];
-  readonly hash: string;
-  readonly meaning: SignatureMeaning;
-  readonly name: string;
-  readonly operation: string;
-  readonly origin: string;
-  readonly person: string;
-  readonly signature: string;
-  readonly time: number;
-  readonly utc: string;
-  readonly v: 1;
 }
 
 /** Stores the record of a signature, and gives the hash of it that the entry of the same transaction has to carry. */

@@ -1,6 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import { isSealed, sealRow } from '../keys/index.ts';
+import { isBehind } from '../platform/cursor.ts';
+import type { Place } from '../platform/cursor.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
@@ -31,19 +33,14 @@ export function isAsWritten(rowKey: KeyObject, row: SignatureRow): boolean {
 export async function listSignatures(
   tx: Tx,
   log: number,
-  after: { createdAt: number; id: string },
+  after: Place,
   limit: number,
 ): Promise<SignatureRow[]> {
   return tx
     .selectFrom('signature')
     .selectAll()
     .where('log', '=', log)
-    .where((eb) =>
-      eb.or([
-        eb('created_at', '>', after.createdAt),
-        eb.and([eb('created_at', '=', after.createdAt), eb('id', '>', after.id)]),
-      ]),
-    )
+    .where(isBehind('created_at', after))
     .orderBy('created_at')
     .orderBy('id')
     .limit(limit)

@@ -1,4 +1,4 @@
 export { registryImplementations } from './registry.ts';
 export { completeSeals, refuseSealed, sealImplementations } from './seal.ts';
-export { findAccount, findSeal, tenantsWithoutSeal } from './store.ts';
+export { findAccount, findSeal } from './store.ts';
 export { tenantImplementations } from './tenants.ts';

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { OperationId, Operations, Output } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
 import type { Database, Tx } from '../platform/database.ts';
-import { OperationError } from '../platform/errors.ts';
+import { OperationError, StartupError } from '../platform/errors.ts';
 import { tenantOf } from '../platform/implementation.ts';
 import type { Apply, Context, Implementations } from '../platform/implementation.ts';
 import * as store from './store.ts';
@@ -32,7 +32,14 @@ export async function refuseSealed(hierarchy: Hierarchy, context: Context<Operat
 async function present(hierarchy: Hierarchy, { caller, facts }: Context<OperationId>) {
   const tenant = tenantOf(caller);
   const rowKey = await hierarchy.rowKey(tenant);
-  return facts.get('seal of the tenant', (snapshot) => store.findSeal(snapshot, rowKey, tenant));
+  return facts.get('seal of the tenant', (snapshot) => sealOf(snapshot, rowKey, tenant));
+}
+
+/** Every tenant has the row since the start: one that is missing has been taken away. */
+async function sealOf(tx: Tx, rowKey: KeyObject, tenant: string): Promise<store.SealRow> {
+  const row = await store.findSeal(tx, rowKey, tenant);
+  if (row === undefined) throw new StartupError('database.altered', `Table tenant_seal, row ${tenant}.`);
+  return row;
 }
 
 async function seal(hierarchy: Hierarchy, context: Context<'tenants.seal'>): Promise<Apply<'tenants.seal'>> {
@@ -54,7 +61,7 @@ async function unseal(
   };
   check(await present(hierarchy, context));
   return async (tx, time) => {
-    check(await store.findSeal(tx, rowKey, tenant));
+    check(await sealOf(tx, rowKey, tenant));
     return change(tx, rowKey, context, 'open', time);
   };
 }
@@ -67,7 +74,7 @@ async function change(
   time: number,
 ): Promise<SealView> {
   const tenant = tenantOf(caller);
-  const old = await store.findSeal(tx, rowKey, tenant);
+  const old = await sealOf(tx, rowKey, tenant);
   payload['old'] = { state: old.state };
   // The time names the seal: no two have the same.
   const row = { tenant, state, changed_at: Math.max(time, old.changed_at + 1) };

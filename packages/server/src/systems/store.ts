@@ -3,7 +3,7 @@ import type { Insertable, Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
 import { DatabaseError } from '../platform/database-error.ts';
 import type { Tx } from '../platform/database.ts';
-import { OperationError, StartupError } from '../platform/errors.ts';
+import { OperationError } from '../platform/errors.ts';
 import type { Tables } from '../platform/tables.ts';
 import type { ErrorCode } from '@trialkeep/contract';
 
@@ -145,11 +145,10 @@ function sealFields({ tenant, state, changed_at }: Omit<SealRow, 'seal'>): (stri
   return [tenant, state, changed_at];
 }
 
-/** Whether the tenant is sealed, the row's own MAC checked. Every tenant has the row. */
-export async function findSeal(tx: Tx, rowKey: KeyObject, tenant: string): Promise<SealRow> {
+/** Whether the tenant is sealed, the row's own MAC checked; undefined where it has no row. */
+export async function findSeal(tx: Tx, rowKey: KeyObject, tenant: string): Promise<SealRow | undefined> {
   const row = await tx.selectFrom('tenant_seal').selectAll().where('tenant', '=', tenant).executeTakeFirst();
-  if (row === undefined) throw new StartupError('database.altered', `Table tenant_seal, row ${tenant}.`);
-  checkRow(rowKey, 'tenant_seal', sealFields(row), row.seal);
+  if (row !== undefined) checkRow(rowKey, 'tenant_seal', sealFields(row), row.seal);
   return row;
 }
 

@@ -1,0 +1,3 @@
+export { useImplementations } from './operations.ts';
+export type { UseOperationId } from './operations.ts';
+export { listReporters } from './store.ts';
