@@ -1,8 +1,9 @@
 /**
- * Sealing and opening one file, `trialkeep` beside `age`: whole processes, alternating, one after the other. Ours asks a running
+ * Sealing and opening one file, `trialkeep` beside `age` and the AWS Encryption SDK for JavaScript (with frames of 4 KiB, its default,
+ * and of 1 MiB): whole processes, alternating, one after the other. Ours asks a running
  * server for its data key and leaves an entry in the ledger each time.
  *
- *   node bench/seal-file.ts [--mib 1024] [--rounds 5] [--folder DIR]
+ *   node bench/seal-file.ts [--mib 1024] [--rounds 5] [--folder DIR] [--without-aws]
  */
 import { execFileSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
@@ -21,11 +22,13 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '1024' },
     rounds: { type: 'string', default: '5' },
     folder: { type: 'string', default: tmpdir() },
+    'without-aws': { type: 'boolean', default: false },
   },
 });
 const mib = Number(values.mib);
 const rounds = Number(values.rounds);
 const trialkeep = fileURLToPath(new URL('../packages/cli/bin/trialkeep', import.meta.url));
+const awsScript = fileURLToPath(new URL('aws-encryption-sdk.ts', import.meta.url));
 const ageVersion = peerVersion('age');
 if (ageVersion === undefined)
   console.log('age is not on PATH (tools/test-services.sh installs it): only ours is measured.');
@@ -55,6 +58,14 @@ try {
     steps['age decrypt'] = () =>
       measureProcess('age', ['-d', '-i', identity, '-o', theirs.opened, theirs.sealed]);
   }
+  if (!values['without-aws']) {
+    const aws = { sealed: join(folder, 'aws.sealed'), opened: join(folder, 'aws.opened') };
+    for (const frame of ['4096', '1048576']) {
+      const run = (...args: string[]) => measureProcess(process.execPath, [awsScript, ...args, frame]);
+      steps[`aws encrypt ${frame}`] = () => run('encrypt', plain, aws.sealed);
+      steps[`aws decrypt ${frame}`] = () => run('decrypt', aws.sealed, aws.opened);
+    }
+  }
   const costs = new Map(Object.keys(steps).map((name) => [name, [] as Cost[]]));
   for (let round = 0; round <= rounds; round++) {
     for (const [name, step] of Object.entries(steps)) {
@@ -66,17 +77,28 @@ try {
   console.log(
     `${mib} MiB, ${rounds} rounds, ${machine()}${ageVersion === undefined ? '' : `, age ${ageVersion}`}`,
   );
-  console.log('step            wall s, median (range)   CPU s   peak MiB');
+  console.log('step                  wall s, median (range)   CPU s   peak MiB');
   for (const [name, measured] of costs) {
     const wall = spread(measured.map(({ seconds }) => seconds));
     const cpu = median(measured.map(({ cpuSeconds }) => cpuSeconds)).toFixed(2);
     const peak = Math.max(...measured.map(({ peakMiB }) => peakMiB)).toFixed(0);
-    console.log(`${name.padEnd(16)}${wall.padEnd(25)}${cpu.padEnd(8)}${peak}`);
+    console.log(`${name.padEnd(22)}${wall.padEnd(25)}${cpu.padEnd(8)}${peak}`);
   }
+  const ratio = (theirs: string, ours: string): string => (wallOf(theirs) / wallOf(ours)).toFixed(2);
   const wallOf = (name: string): number => median((costs.get(name) ?? []).map(({ seconds }) => seconds));
   if (ageVersion !== undefined) {
-    console.log(`seal: ${(wallOf('age encrypt') / wallOf('trialkeep seal')).toFixed(2)} × age`);
-    console.log(`open: ${(wallOf('age decrypt') / wallOf('trialkeep open')).toFixed(2)} × age`);
+    console.log(`seal: ${ratio('age encrypt', 'trialkeep seal')} × age`);
+    console.log(`open: ${ratio('age decrypt', 'trialkeep open')} × age`);
+  }
+  if (!values['without-aws']) {
+    for (const frame of ['4096', '1048576']) {
+      console.log(
+        `seal: ${ratio(`aws encrypt ${frame}`, 'trialkeep seal')} × the AWS Encryption SDK, ${frame}`,
+      );
+      console.log(
+        `open: ${ratio(`aws decrypt ${frame}`, 'trialkeep open')} × the AWS Encryption SDK, ${frame}`,
+      );
+    }
   }
 } finally {
   await server.stop();

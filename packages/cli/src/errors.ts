@@ -91,6 +91,10 @@ export const cliErrors = {
     message: 'The two passwords are not the same, so nothing was set.',
     fix: 'Run the command again, and enter the same password twice.',
   },
+  'cli.passphrases_differ': {
+    message: 'The two passphrases are not the same, so nothing was made.',
+    fix: 'Run the command again, and enter the same passphrase twice.',
+  },
   'cli.output_failed': {
     message: 'The result could not be written to standard output.',
     fix: 'Check the space where the output goes, and run the command again.',

@@ -48,6 +48,10 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
   decrypt: { summary: 'decrypt what encrypt made', load: () => import('./commands/decrypt.ts') },
   seal: { summary: 'seal files of any size on this machine', load: () => import('./commands/seal.ts') },
   open: { summary: 'open sealed files', load: () => import('./commands/open.ts') },
+  escrow: {
+    summary: 'key pairs that are kept offline, and the lists of what was opened with them',
+    load: () => import('./commands/escrow.ts'),
+  },
   ledger: { summary: 'ask and export the ledger', load: () => import('./commands/ledger.ts') },
   verify: { summary: 'verify an exported ledger, offline', load: () => import('./commands/verify.ts') },
 };

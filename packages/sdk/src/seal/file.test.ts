@@ -12,6 +12,7 @@ import { SealError, TrialkeepError } from '../errors.ts';
 import type { SdkErrorCode } from '../errors.ts';
 import { openFile, sealFile } from './file.ts';
 import { inFolder, namesIn, StandInKeys } from './fixture.test.ts';
+import { serverKeys } from './server-keys.ts';
 
 // The network and the server are replaced (fixture.test.ts); formats, keys and files are real.
 
@@ -45,8 +46,7 @@ test('files of every size come back byte-identical, with their hash [URS-047]', 
       await writeFile(source, plaintext);
       const progress: number[] = [];
       const onProgress = (done: number) => void progress.push(done);
-      const sealing = await sealFile(client, {
-        key,
+      const sealing = await sealFile(serverKeys(client, { key }), {
         context,
         source,
         target: sealed,
@@ -56,7 +56,7 @@ test('files of every size come back byte-identical, with their hash [URS-047]', 
       const sha256 = createHash('sha256').update(plaintext).digest('hex');
       assert.deepEqual(sealing, { bytes, sealedBytes: (await stat(sealed)).size, sha256, version: 1 });
       assert.equal(progress.at(-1) ?? 0, bytes);
-      const opening = await openFile(client, { source: sealed, target: opened, digest: true });
+      const opening = await openFile(serverKeys(client), { source: sealed, target: opened, digest: true });
       assert.deepEqual({ ...opening, context: { ...opening.context } }, { bytes, sha256, key, context });
       assert.ok((await readFile(opened)).equals(plaintext));
       assert.equal((await stat(opened)).mode & 0o777, 0o600);
@@ -72,7 +72,12 @@ test('a flipped, missing or added byte never leaves a file under the target name
     const sealed = join(folder, 'sealed');
     const target = join(folder, 'target');
     await writeFile(source, randomBytes(5000));
-    await sealFile(client, { key: client.newKey(), context, source, target: sealed, frameBytes: 1024 });
+    await sealFile(serverKeys(client, { key: client.newKey() }), {
+      context,
+      source,
+      target: sealed,
+      frameBytes: 1024,
+    });
     const good = await readFile(sealed);
     const damages = fc.oneof(
       fc.record({ at: fc.nat(good.length - 1), bit: fc.nat(7) }).map(({ at, bit }) => {
@@ -87,7 +92,7 @@ test('a flipped, missing or added byte never leaves a file under the target name
     await fc.assert(
       fc.asyncProperty(damages, async (bad) => {
         await writeFile(sealed, bad);
-        await assert.rejects(openFile(client, { source: sealed, target }), TrialkeepError);
+        await assert.rejects(openFile(serverKeys(client), { source: sealed, target }), TrialkeepError);
         assert.deepEqual(await namesIn(folder), ['sealed', 'source']);
       }),
       { numRuns: 150 },
@@ -100,12 +105,16 @@ test('what is not a sealed file, and a sealed file cut short, are told apart [UR
     const client = new StandInKeys();
     const [source, sealed, target] = [join(folder, 'a'), join(folder, 'b'), join(folder, 'c')];
     await writeFile(source, randomBytes(3000));
-    await refusedWith(openFile(client, { source, target }), 'seal.not_sealed', source);
-    await sealFile(client, { key: client.newKey(), source, target: sealed, frameBytes: 1000 });
+    await refusedWith(openFile(serverKeys(client), { source, target }), 'seal.not_sealed', source);
+    await sealFile(serverKeys(client, { key: client.newKey() }), {
+      source,
+      target: sealed,
+      frameBytes: 1000,
+    });
     await truncate(sealed, (await stat(sealed)).size - 1);
-    await refusedWith(openFile(client, { source: sealed, target }), 'seal.damaged', sealed);
+    await refusedWith(openFile(serverKeys(client), { source: sealed, target }), 'seal.damaged', sealed);
     await truncate(sealed, 0);
-    await refusedWith(openFile(client, { source: sealed, target }), 'seal.damaged', sealed);
+    await refusedWith(openFile(serverKeys(client), { source: sealed, target }), 'seal.damaged', sealed);
   });
 });
 
@@ -115,18 +124,26 @@ test('a file opens only under a key that is allowed, and under the context that 
     const [key, otherKey] = [client.newKey(), client.newKey()];
     const [source, sealed, target] = [join(folder, 'a'), join(folder, 'b'), join(folder, 'c')];
     await writeFile(source, 'plaintext');
-    await sealFile(client, { key, context, source, target: sealed });
+    await sealFile(serverKeys(client, { key }), { context, source, target: sealed });
     client.calls.splice(0);
-    await refusedWith(openFile(client, { source: sealed, target, keys: [otherKey] }), 'seal.no_key', sealed);
+    await refusedWith(
+      openFile(serverKeys(client, { keys: [otherKey] }), { source: sealed, target }),
+      'seal.no_key',
+      sealed,
+    );
     const other = { ...context, subject: 'f'.repeat(32) };
     await refusedWith(
-      openFile(client, { source: sealed, target, context: other }),
+      openFile(serverKeys(client), { source: sealed, target, context: other }),
       'seal.context_mismatch',
       sealed,
     );
     assert.equal(client.calls.length, 0, 'no key was asked for');
 
-    await openFile(client, { source: sealed, target, keys: [otherKey, key], context, reason: 'a reason' });
+    await openFile(serverKeys(client, { keys: [otherKey, key], reason: 'a reason' }), {
+      source: sealed,
+      target,
+      context,
+    });
     const call = client.calls.at(0);
     assert.deepEqual(
       [call?.id, call?.input['key'], call?.input['reason']],
@@ -134,7 +151,7 @@ test('a file opens only under a key that is allowed, and under the context that 
     );
 
     client.forgetKey(key);
-    const again = openFile(client, { source: sealed, target: join(folder, 'd') });
+    const again = openFile(serverKeys(client), { source: sealed, target: join(folder, 'd') });
     await assert.rejects(
       again,
       (error: unknown) => error instanceof TrialkeepError && error.code === 'key.unknown',
@@ -150,7 +167,7 @@ test('a refusal of the server leaves nothing behind [URS-046]', async () => {
     const source = join(folder, 'source');
     await writeFile(source, 'plaintext');
     client.refusal = 'key.revoked';
-    const sealing = sealFile(client, { key, source, target: join(folder, 'target') });
+    const sealing = sealFile(serverKeys(client, { key }), { source, target: join(folder, 'target') });
     await assert.rejects(
       sealing,
       (error: unknown) => error instanceof TrialkeepError && error.code === 'key.revoked',
@@ -166,19 +183,23 @@ test('an existing target is left as it was unless it may be overwritten', async 
     const [source, target] = [join(folder, 'source'), join(folder, 'target')];
     await writeFile(source, 'plaintext');
     await writeFile(target, 'precious');
-    await refusedWith(sealFile(client, { key, source, target }), 'seal.target_exists', target);
+    await refusedWith(
+      sealFile(serverKeys(client, { key }), { source, target }),
+      'seal.target_exists',
+      target,
+    );
     assert.equal(await readFile(target, 'utf8'), 'precious');
     assert.equal(client.calls.length, 0);
-    await sealFile(client, { key, source, target, overwrite: true });
-    await openFile(client, { source: target, target, overwrite: true });
+    await sealFile(serverKeys(client, { key }), { source, target, overwrite: true });
+    await openFile(serverKeys(client), { source: target, target, overwrite: true });
     assert.equal(await readFile(target, 'utf8'), 'plaintext');
     await mkdir(join(folder, 'inner'));
     await refusedWith(
-      sealFile(client, { key, source, target: join(folder, 'inner'), overwrite: true }),
+      sealFile(serverKeys(client, { key }), { source, target: join(folder, 'inner'), overwrite: true }),
       'seal.target_not_a_file',
     );
     await refusedWith(
-      sealFile(client, { key, source, target: join(folder, 'none', 'x') }),
+      sealFile(serverKeys(client, { key }), { source, target: join(folder, 'none', 'x') }),
       'seal.target_unwritable',
     );
     assert.deepEqual(await namesIn(folder), ['inner', 'source', 'target']);
@@ -192,7 +213,7 @@ test('a target that appears while the work goes on is not replaced', async () =>
     await writeFile(source, 'plaintext');
     const onProgress = () => appendFileSync(target, 'precious');
     await refusedWith(
-      sealFile(client, { key: client.newKey(), source, target, onProgress }),
+      sealFile(serverKeys(client, { key: client.newKey() }), { source, target, onProgress }),
       'seal.target_exists',
       target,
     );
@@ -215,8 +236,7 @@ test('a source that grows, shrinks or is rewritten while it is sealed is refused
       const onProgress = () => {
         if (times++ === 0) change(source);
       };
-      const sealing = sealFile(client, {
-        key: client.newKey(),
+      const sealing = sealFile(serverKeys(client, { key: client.newKey() }), {
         source,
         target: join(folder, 'target'),
         onProgress,
@@ -236,7 +256,7 @@ test('a source that grows, shrinks or is rewritten while it is sealed is refused
       return answering(...call);
     }) as typeof answering;
     await refusedWith(
-      sealFile(client, { key, source, target: join(folder, 'target') }),
+      sealFile(serverKeys(client, { key }), { source, target: join(folder, 'target') }),
       'seal.source_changed',
       source,
     );
@@ -247,7 +267,8 @@ test('a source that grows, shrinks or is rewritten while it is sealed is refused
 test('a source that is missing, a folder, a pipe or unreadable has its own code', async (t) => {
   await inFolder(async (folder) => {
     const client = new StandInKeys();
-    const seal = (source: string) => sealFile(client, { key: 'k', source, target: join(folder, 'target') });
+    const seal = (source: string) =>
+      sealFile(serverKeys(client, { key: 'k' }), { source, target: join(folder, 'target') });
     await refusedWith(seal(join(folder, 'none')), 'seal.source_missing');
     await refusedWith(seal(folder), 'seal.source_not_a_file');
     await refusedWith(seal('/dev/zero'), 'seal.source_not_a_file');
@@ -271,8 +292,7 @@ test('a context that no sealed file can carry is refused before anything is kept
     const source = join(folder, 'source');
     await writeFile(source, 'x');
     const bad = { 'aws-crypto-public-key': 'x' };
-    const sealing = sealFile(client, {
-      key: client.newKey(),
+    const sealing = sealFile(serverKeys(client, { key: client.newKey() }), {
       source,
       target: join(folder, 'target'),
       context: bad,
@@ -289,8 +309,7 @@ test('an interrupted call ends with the reason of its signal and leaves nothing'
     await writeFile(source, randomBytes(5_000_000));
     const controller = new AbortController();
     const reason = new Error('enough');
-    const sealing = sealFile(client, {
-      key: client.newKey(),
+    const sealing = sealFile(serverKeys(client, { key: client.newKey() }), {
       source,
       target: join(folder, 'target'),
       signal: controller.signal,

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { EncryptionContext } from '@trialkeep/crypto';
-import type { Caller } from '../client/index.ts';
 import { createTargetFile } from '../files.ts';
 import type { TargetFile, TargetOptions } from '../files.ts';
 import { meaningOf, openingFailures, sealingFailures } from './failure.ts';
+import type { KeySource } from './keys.ts';
 import { openSource } from './source.ts';
 import type { SourceFile } from './source.ts';
 import { startOpening, startSealing } from './stream.ts';
-import type { ByteSource, OpenStreamOptions, SealStreamOptions } from './stream.ts';
+import type { ByteSource, OpenOptions, SealOptions } from './stream.ts';
 
 interface FileOptions extends TargetOptions {
   /** The file to read. */
@@ -19,8 +19,8 @@ interface FileOptions extends TargetOptions {
   /** Called after each piece of the source, with bytes. */
   onProgress?(done: number, total: number): void;
 }
-export interface SealFileOptions extends SealStreamOptions, FileOptions {}
-export interface OpenFileOptions extends OpenStreamOptions, FileOptions {}
+export interface SealFileOptions extends Omit<SealOptions, 'bytes'>, FileOptions {}
+export interface OpenFileOptions extends OpenOptions, FileOptions {}
 
 export interface SealedFile {
   /** Plaintext bytes. */
@@ -29,8 +29,8 @@ export interface SealedFile {
   readonly sealedBytes: number;
   /** SHA-256 of the plaintext, hex, where it was asked for. */
   readonly sha256?: string;
-  /** The version of the key that wrapped the data key. */
-  readonly version: number;
+  /** The version of the server's key that wrapped the data key; absent where no server took part. */
+  readonly version?: number;
 }
 
 export interface OpenedFile {
@@ -38,28 +38,32 @@ export interface OpenedFile {
   readonly bytes: number;
   /** SHA-256 of the plaintext, hex, where it was asked for. */
   readonly sha256?: string;
-  /** The id of the key that released the data key. */
+  /** The id of the server's key that released the data key, or the provider id of the recipient that did. */
   readonly key: string;
   /** The context that the message carries. */
   readonly context: EncryptionContext;
 }
 
 /**
- * Seals a file under a data key of its own (AWS Encryption SDK message format 2.0). On any failure nothing is left under the
+ * Seals a file (AWS Encryption SDK message format 2.0). On any failure nothing is left under the
  * target's name; an existing target stays as it was.
  *
- * @throws SealError `seal.source_…`, `seal.target_…`, `seal.no_space`, `seal.context_invalid`; TrialkeepError of
- * `keys.generate-data-key`
+ * @throws SealError `seal.source_…`, `seal.target_…`, `seal.no_space`, `seal.context_invalid`; the errors of `keys`
  */
-export async function sealFile(client: Caller, options: SealFileOptions): Promise<SealedFile> {
+export async function sealFile(keys: KeySource, options: SealFileOptions): Promise<SealedFile> {
   const digest = options.digest === true ? createHash('sha256') : undefined;
   return transfer(options, sealingFailures, async (source, target) => {
     const plaintext =
       digest === undefined ? source.chunks() : tap(source.chunks(), (chunk) => digest.update(chunk));
-    const { chunks, version } = await startSealing(client, plaintext, options);
+    const { chunks, wrappedBy } = await startSealing(keys, plaintext, { ...options, bytes: source.bytes });
     const sealedBytes = await writeAll(target, chunks);
     await source.checkUnchanged();
-    return { bytes: source.bytes, sealedBytes, ...(digest && { sha256: digest.digest('hex') }), version };
+    return {
+      bytes: source.bytes,
+      sealedBytes,
+      ...(digest && { sha256: digest.digest('hex') }),
+      ...(wrappedBy && { version: wrappedBy.version }),
+    };
   });
 }
 
@@ -68,12 +72,16 @@ export async function sealFile(client: Caller, options: SealFileOptions): Promis
  * plaintext, authenticated to its last byte.
  *
  * @throws SealError `seal.source_…`, `seal.target_…`, `seal.no_space`, `seal.not_sealed`, `seal.damaged`, `seal.no_key`,
- * `seal.context_mismatch`; TrialkeepError of `keys.decrypt-data-key`
+ * `seal.context_mismatch`; the errors of `keys`
  */
-export async function openFile(client: Caller, options: OpenFileOptions): Promise<OpenedFile> {
+export async function openFile(keys: KeySource, options: OpenFileOptions): Promise<OpenedFile> {
   const digest = options.digest === true ? createHash('sha256') : undefined;
   return transfer(options, openingFailures, async (source, target) => {
-    const { chunks, opened } = startOpening(client, source.chunks(), options);
+    const { chunks, opened } = startOpening(keys, source.chunks(), {
+      ...options,
+      // Nothing is released before the target has its name.
+      releaseBeforeSignature: true,
+    });
     const plaintext = digest === undefined ? chunks : tap(chunks, (chunk) => digest.update(chunk));
     const bytes = await writeAll(target, plaintext);
     await source.checkUnchanged();

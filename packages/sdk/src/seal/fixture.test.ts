@@ -22,6 +22,8 @@ import { TrialkeepError } from '../errors.ts';
  */
 export class StandInKeys implements Caller {
   readonly calls: { id: string; input: Readonly<Record<string, unknown>> }[] = [];
+  /** Whether the keys are use-logged. */
+  useLogged = false;
   /** Answers every call with this error where it is set. */
   refusal: ErrorCode | undefined;
   readonly #tenantId = randomId();
@@ -51,12 +53,14 @@ export class StandInKeys implements Caller {
       const dataKey = generateDataKey();
       const ciphertext = sealDataKey({ dataKey, outer, context: input.context }).toString('base64');
       const arn = `arn:aws:kms:test-1:000000000001:key/${input.key}`;
-      return { plaintext: dataKey.toString('base64'), ciphertext, key: input.key, arn, version: 1 };
+      const plaintext = dataKey.toString('base64');
+      return { plaintext, ciphertext, key: input.key, arn, version: 1, useLogged: this.useLogged };
     }
     try {
       const ciphertext = Buffer.from(input.ciphertext, 'base64');
       const dataKey = openDataKey({ ciphertext, outer, context: input.context });
-      return { plaintext: dataKey.toString('base64'), key: input.key, version: 1 };
+      const plaintext = dataKey.toString('base64');
+      return { plaintext, key: input.key, version: 1, useLogged: this.useLogged };
     } catch (error) {
       throw error instanceof CryptoError ? refusalOf('ciphertext.invalid') : error;
     }
@@ -79,4 +83,11 @@ export async function inFolder(work: (folder: string) => Promise<void>): Promise
 
 export async function namesIn(folder: string): Promise<string[]> {
   return (await readdir(folder)).sort();
+}
+
+/** All chunks as one. */
+export async function all(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const whole: Uint8Array[] = [];
+  for await (const chunk of chunks) whole.push(chunk);
+  return Buffer.concat(whole);
 }

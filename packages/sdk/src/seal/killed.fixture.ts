@@ -1,14 +1,18 @@
 import { join } from 'node:path';
 import { StandInKeys } from './fixture.test.ts';
 import { openFile, sealFile } from './file.ts';
+import { serverKeys } from './server-keys.ts';
 
 /** A process that seals `source` in the folder it is given, then opens the result until it is killed halfway. */
 
 const folder = process.argv[2] ?? '';
 const client = new StandInKeys();
 const sealed = join(folder, 'sealed');
-await sealFile(client, { key: client.newKey(), source: join(folder, 'source'), target: sealed });
-await openFile(client, {
+await sealFile(serverKeys(client, { key: client.newKey() }), {
+  source: join(folder, 'source'),
+  target: sealed,
+});
+await openFile(serverKeys(client), {
   source: sealed,
   target: join(folder, 'target'),
   onProgress: (done, total) => {

@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { SealError } from '../errors.ts';
 import { openFile, sealFile } from './file.ts';
 import { inFolder, namesIn, StandInKeys } from './fixture.test.ts';
+import { serverKeys } from './server-keys.ts';
 import { sealStream } from './stream.ts';
 
 // The network and the server are replaced (fixture.test.ts); the full disk is a real one.
@@ -35,12 +36,12 @@ test('a disk that fills up is named, and keeps no part of the target [URS-046]',
       const [source, sealed] = [join(folder, 'source'), join(folder, 'sealed')];
       await writeFile(source, randomBytes(3_000_000));
       const key = client.newKey();
-      await sealFile(client, { key, source, target: sealed });
+      await sealFile(serverKeys(client, { key }), { source, target: sealed });
       const target = join(small, 'target');
       const full = (error: unknown) =>
         error instanceof SealError && error.code === 'seal.no_space' && error.path === target;
-      await assert.rejects(sealFile(client, { key, source, target }), full);
-      await assert.rejects(openFile(client, { source: sealed, target }), full);
+      await assert.rejects(sealFile(serverKeys(client, { key }), { source, target }), full);
+      await assert.rejects(openFile(serverKeys(client), { source: sealed, target }), full);
       assert.deepEqual(await namesIn(small), []);
     } finally {
       execFileSync('umount', [small]);
@@ -57,7 +58,7 @@ test('a stream into a full device ends with its error', async (t) => {
     await writeFile(source, randomBytes(1_000_000));
     const sealing = pipeline(
       createReadStream(source),
-      (plaintext) => sealStream(client, plaintext as AsyncIterable<Uint8Array>, { key }),
+      (plaintext) => sealStream(serverKeys(client, { key }), plaintext as AsyncIterable<Uint8Array>),
       createWriteStream('/dev/full'),
     );
     await assert.rejects(sealing, { code: 'ENOSPC' });

@@ -1,9 +1,12 @@
 import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { dataKeyBytes } from '@trialkeep/crypto';
-import type { EncryptedDataKey, EncryptionContext, MessageHeader } from '@trialkeep/crypto';
+import { checkRecipients, dataKeyBytes } from '@trialkeep/crypto';
+import type { EncryptedDataKey, EncryptionContext, Recipient } from '@trialkeep/crypto';
 import type { Caller, CallOptions } from '../client/index.ts';
 import { sdkError, TrialkeepError } from '../errors.ts';
+import type { DataKeyUse, UseReporter } from '../receipts/reporter.ts';
+import { wrapForAll } from './keys.ts';
+import type { KeyRequestOptions, KeySource, OpeningKey, SealedDataKeys, SealingKey } from './keys.ts';
 
 /** The provider id under which an AWS Encryption SDK expects a data key of AWS KMS; Trialkeep speaks for its keys as KMS does. */
 const providerId = 'aws-kms';
@@ -11,69 +14,86 @@ const providerId = 'aws-kms';
 const arnPattern =
   /^arn:aws:kms:[a-z0-9-]{1,64}:[0-9]{12}:key\/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 
-/** A data key fresh from the server, and what a message carries of it. `version` is that of the key which wrapped it. */
-export interface NewDataKey {
-  readonly dataKey: KeyObject;
-  readonly encrypted: EncryptedDataKey;
-  readonly version: number;
-}
-
-/** @throws TrialkeepError of `keys.generate-data-key` */
-export async function generateDataKey(
-  client: Caller,
-  key: string,
-  context: EncryptionContext,
-  calling: CallOptions,
-): Promise<NewDataKey> {
-  const answer = await client.call('keys.generate-data-key', { key, context }, calling);
-  if (arnPattern.exec(answer.arn)?.[1] !== key)
-    throw sdkError('client.bad_answer', { detail: 'name of the key' });
-  return {
-    dataKey: secretOf(answer.plaintext),
-    encrypted: {
-      providerId,
-      providerInfo: Buffer.from(answer.arn, 'utf8'),
-      ciphertext: Buffer.from(answer.ciphertext, 'base64'),
-    },
-    version: answer.version,
-  };
-}
-
-export interface ReleaseOptions extends CallOptions {
-  /** Ids of the keys that may be used; any that the message names and the credential may use where left out. */
+export interface ServerKeysOptions {
+  /** The id of the key to seal under; without it the source only opens. */
+  readonly key?: string;
+  /** Who, besides the server, shall be able to open what is sealed. */
+  readonly recipients?: readonly Recipient[];
+  /** Ids of the keys that may open; any that the message names and the credential may use where left out. */
   readonly keys?: readonly string[];
-  /** Why, where the use needs a reason; goes on the record. */
+  /** Why, where opening needs a reason; goes on the record. */
   readonly reason?: string;
+  /** Keeps a receipt of every use of a data key of a use-logged key; without it such a key is refused. */
+  readonly reporter?: UseReporter;
 }
 
 /**
- * Has the data key of a message released. Of its recipients those count whose name is a key of Trialkeep, and an allowed one; the first
- * that this tenant has is asked.
+ * Data keys of a Trialkeep server. Each request leaves an entry in its ledger, and may be refused with a TrialkeepError of
+ * `keys.generate-data-key` or `keys.decrypt-data-key`.
  *
- * @returns the data key and the id of the key that released it; undefined where no recipient counts
- * @throws TrialkeepError of `keys.decrypt-data-key`
+ * @throws CryptoError `crypto.recipients_invalid` for recipients that do not go together
  */
-export async function releaseDataKey(
+export function serverKeys(client: Caller, options: ServerKeysOptions = {}): KeySource {
+  const { recipients = [] } = options;
+  checkRecipients(recipients, 1);
+  return {
+    sealingKey: (context, more) => generate(client, options, context, more),
+    openingKey: (message, more) => release(client, options, message, more),
+  };
+}
+
+async function generate(
   client: Caller,
-  header: MessageHeader,
-  { keys: allowed, reason, signal }: ReleaseOptions,
-): Promise<{ dataKey: KeyObject; key: string } | undefined> {
+  { key, recipients = [], reporter }: ServerKeysOptions,
+  context: EncryptionContext,
+  more?: KeyRequestOptions,
+): Promise<SealingKey> {
+  if (key === undefined) {
+    throw sdkError('client.invalid_input', { field: '/key', detail: 'no key to seal under is named' });
+  }
+  const answer = await client.call('keys.generate-data-key', { key, context }, callOptions(more));
+  if (arnPattern.exec(answer.arn)?.[1] !== key)
+    throw sdkError('client.bad_answer', { detail: 'name of the key' });
+  const ciphertext = Buffer.from(answer.ciphertext, 'base64');
+  const reporting = reportingOf(answer, reporter, { use: 'seal', key, dataKey: ciphertext, context });
+  const dataKey = secretOf(answer.plaintext);
+  const own = { providerId, providerInfo: Buffer.from(answer.arn, 'utf8'), ciphertext };
+  return {
+    dataKey,
+    encryptedDataKeys: [own, ...(await wrapForAll(recipients, dataKey, context))],
+    wrappedBy: { key, version: answer.version },
+    ...reporting,
+  };
+}
+
+/** What puts each use on the record, where the key demands it. */
+function reportingOf(
+  { useLogged }: { readonly useLogged: boolean },
+  reporter: UseReporter | undefined,
+  use: DataKeyUse,
+): Pick<SealingKey, 'reportUse'> {
+  if (!useLogged) return {};
+  if (reporter === undefined) throw sdkError('receipts.required');
+  return { reportUse: () => reporter.record(use) };
+}
+
+/** Of a message's recipients those count whose name is a key of Trialkeep, and an allowed one; the first that this tenant has is asked. */
+async function release(
+  client: Caller,
+  { keys: allowed, reason, reporter }: ServerKeysOptions,
+  { context, encryptedDataKeys }: SealedDataKeys,
+  more?: KeyRequestOptions,
+): Promise<OpeningKey | undefined> {
   let unknown: TrialkeepError | undefined;
-  for (const recipient of header.encryptedDataKeys) {
+  for (const recipient of encryptedDataKeys) {
     const key = keyOf(recipient);
     if (key === undefined || (allowed !== undefined && !allowed.includes(key))) continue;
     try {
-      const { plaintext } = await client.call(
-        'keys.decrypt-data-key',
-        {
-          key,
-          ciphertext: Buffer.from(recipient.ciphertext).toString('base64'),
-          context: header.context,
-          ...(reason !== undefined && { reason }),
-        },
-        signal === undefined ? {} : { signal },
-      );
-      return { dataKey: secretOf(plaintext), key };
+      const ciphertext = Buffer.from(recipient.ciphertext).toString('base64');
+      const input = { key, ciphertext, context, ...(reason !== undefined && { reason }) };
+      const answer = await client.call('keys.decrypt-data-key', input, callOptions(more));
+      const use = { use: 'open', key, dataKey: recipient.ciphertext, context } as const;
+      return { ...reportingOf(answer, reporter, use), dataKey: secretOf(answer.plaintext), key };
     } catch (error) {
       if (!(error instanceof TrialkeepError && error.code === 'key.unknown')) throw error;
       unknown ??= error;
@@ -99,4 +119,8 @@ function secretOf(base64: string): KeyObject {
   } finally {
     bytes.fill(0);
   }
+}
+
+function callOptions(more: KeyRequestOptions | undefined): CallOptions {
+  return more?.signal === undefined ? {} : { signal: more.signal };
 }

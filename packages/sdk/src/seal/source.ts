@@ -109,7 +109,8 @@ class OpenSource implements SourceFile {
   }
 }
 
-function sourceError(path: string, error: unknown): unknown {
+/** What a failure of the system says about a source file. */
+export function sourceError(path: string, error: unknown): unknown {
   if (error instanceof SealError) return error;
   const detail = systemCode(error);
   if (detail === 'ENOENT' || detail === 'ENOTDIR')

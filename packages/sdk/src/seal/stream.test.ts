@@ -5,17 +5,13 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseMessageHeader } from '@trialkeep/crypto';
 import { SealError, TrialkeepError } from '../errors.ts';
-import { StandInKeys } from './fixture.test.ts';
+import { all, StandInKeys } from './fixture.test.ts';
+import { serverKeys } from './server-keys.ts';
 import { openStream, sealStream } from './stream.ts';
 import type { ByteSource } from './stream.ts';
+import { openTransform, sealTransform } from './web.ts';
 
 // The network and the server are replaced (fixture.test.ts); formats and keys are real.
-
-async function all(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const whole: Uint8Array[] = [];
-  for await (const chunk of chunks) whole.push(chunk);
-  return Buffer.concat(whole);
-}
 
 test('streams of every kind and chunking round-trip [URS-047]', async () => {
   const client = new StandInKeys();
@@ -32,8 +28,12 @@ test('streams of every kind and chunking round-trip [URS-047]', async () => {
       fc.constantFrom(...kinds),
       async (chunks, frameBytes, kind) => {
         const context = { class: 'ecg' };
-        const sealed = await all(sealStream(client, kind(chunks), { key, context, frameBytes }));
-        const opened = await all(openStream(client, kind([sealed]), { context, keys: [key] }));
+        const sealed = await all(
+          sealStream(serverKeys(client, { key }), kind(chunks), { context, frameBytes }),
+        );
+        const opened = await all(
+          openStream(serverKeys(client, { keys: [key] }), kind([sealed]), { context }),
+        );
         assert.ok(opened.equals(Buffer.concat(chunks)));
       },
     ),
@@ -44,7 +44,9 @@ test('streams of every kind and chunking round-trip [URS-047]', async () => {
 test('a sealed message names the key as an AWS Encryption SDK expects it, and its context', async () => {
   const client = new StandInKeys();
   const key = client.newKey();
-  const sealed = await all(sealStream(client, [randomBytes(10)], { key, context: { class: 'ecg' } }));
+  const sealed = await all(
+    sealStream(serverKeys(client, { key }), [randomBytes(10)], { context: { class: 'ecg' } }),
+  );
   const header = parseMessageHeader(sealed);
   assert.ok(header !== 'more');
   assert.equal(header.suite, 0x0478);
@@ -62,8 +64,8 @@ test('a message under a data key that was swapped in from another does not open 
   const client = new StandInKeys();
   const key = client.newKey();
   const [one, two] = [
-    await all(sealStream(client, [Buffer.from('one')], { key })),
-    await all(sealStream(client, [Buffer.from('two')], { key })),
+    await all(sealStream(serverKeys(client, { key }), [Buffer.from('one')])),
+    await all(sealStream(serverKeys(client, { key }), [Buffer.from('two')])),
   ];
   const [headerOne, headerTwo] = [parseMessageHeader(one), parseMessageHeader(two)];
   assert.ok(headerOne !== 'more' && headerTwo !== 'more');
@@ -71,7 +73,7 @@ test('a message under a data key that was swapped in from another does not open 
   assert.ok(keyOne !== undefined && keyTwo !== undefined);
   const swapped = Buffer.from(one);
   swapped.set(keyTwo, one.indexOf(keyOne));
-  const opening = all(openStream(client, [swapped]));
+  const opening = all(openStream(serverKeys(client), [swapped]));
   await assert.rejects(
     opening,
     (error: unknown) => error instanceof SealError && error.code === 'seal.damaged',
@@ -80,10 +82,10 @@ test('a message under a data key that was swapped in from another does not open 
 
 test('the reason of a refusal reaches the reader of a stream [URS-012]', async () => {
   const client = new StandInKeys();
-  const sealed = await all(sealStream(client, [Buffer.from('x')], { key: client.newKey() }));
+  const sealed = await all(sealStream(serverKeys(client, { key: client.newKey() }), [Buffer.from('x')]));
   client.refusal = 'reason.required';
   const refused = (error: unknown) => error instanceof TrialkeepError && error.code === 'reason.required';
-  await assert.rejects(all(openStream(client, [sealed])), refused);
+  await assert.rejects(all(openStream(serverKeys(client), [sealed])), refused);
 });
 
 test("a source's own error passes through", async () => {
@@ -93,7 +95,7 @@ test("a source's own error passes through", async () => {
     yield randomBytes(10);
     await Promise.reject(failure);
   })();
-  await assert.rejects(all(sealStream(client, source, { key: client.newKey() })), failure);
+  await assert.rejects(all(sealStream(serverKeys(client, { key: client.newKey() }), source)), failure);
 });
 
 test('a server that answers with another key, or half a key, is not believed', async () => {
@@ -108,9 +110,44 @@ test('a server that answers with another key, or half a key, is not believed', a
       ...((await answering(...call)) as object),
       ...wrong,
     })) as unknown as typeof answering;
-    const sealing = all(sealStream(client, [Buffer.from('x')], { key }));
+    const sealing = all(sealStream(serverKeys(client, { key }), [Buffer.from('x')]));
     await assert.rejects(sealing, (error: unknown) => {
       return error instanceof TrialkeepError && error.code === 'client.bad_answer';
     });
   }
+});
+
+test('web streams seal and open in a pipe, with back-pressure all the way [URS-047]', async () => {
+  const client = new StandInKeys();
+  const keys = serverKeys(client, { key: client.newKey() });
+  const plaintext = randomBytes(300_000);
+  let pulled = 0;
+  const source = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        if (pulled === plaintext.length) return controller.close();
+        controller.enqueue(plaintext.subarray(pulled, pulled + 1000));
+        pulled += 1000;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const opened = source
+    .pipeThrough(sealTransform(keys, { frameBytes: 10_000 }))
+    .pipeThrough(openTransform(keys));
+  const reader = opened.getReader();
+  const parts = [(await reader.read()).value ?? assert.fail()];
+  assert.ok(pulled < plaintext.length / 2, 'the source is read as the result is taken');
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    parts.push(value);
+  }
+  assert.ok(Buffer.concat(parts).equals(plaintext));
+
+  const failure = new Error('the tape tore');
+  const torn = ReadableStream.from([failure]).pipeThrough(
+    new TransformStream<unknown, Uint8Array>({ transform: () => Promise.reject(failure) }),
+  );
+  await assert.rejects(all(torn.pipeThrough(sealTransform(keys)) as AsyncIterable<Uint8Array>), failure);
 });

@@ -1,44 +1,56 @@
-import { openMessage, sealMessage } from '@trialkeep/crypto';
+import { generateMessageSigner, openMessage, sealMessage } from '@trialkeep/crypto';
 import type { EncryptionContext, MessageHeader } from '@trialkeep/crypto';
-import type { Caller, CallOptions } from '../client/index.ts';
-import { generateDataKey, releaseDataKey } from './data-key.ts';
 import { meaningOf, openingFailures, sealingFailures } from './failure.ts';
+import type { KeySource, OpeningKey, SealingKey } from './keys.ts';
 
 /** Bytes in chunks of any size: a Node stream, a web stream, an async or plain iterable. No chunk is kept after the next is asked for. */
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
-export interface SealStreamOptions extends CallOptions {
-  /** The id of the key to seal under. */
-  readonly key: string;
+export interface SealOptions {
   /** Pairs bound to the message, readable by anyone who holds it: aliases only. */
   readonly context?: EncryptionContext;
   /** Plaintext bytes of each frame, 1 to 1,048,576; 262,144 by default. */
   readonly frameBytes?: number;
+  /** Plaintext bytes in all, where known. A cached data key seals only what is known to stay within its bound. */
+  readonly bytes?: number;
+  /**
+   * Whether to sign the whole message (suite 0x0578), so that nobody who can only open it can make another in its place. Costs a data key
+   * of its own for each message. A signed message is opened whole: as bytes, or as a file.
+   */
+  readonly signed?: boolean;
+  /** Ends the work early; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
-export interface OpenStreamOptions extends CallOptions {
-  /** Ids of the keys that may be used; any that the message names and the credential may use where left out. */
-  readonly keys?: readonly string[];
+export interface OpenOptions {
   /** Pairs that the message must carry; it is not opened otherwise, and no key is asked for. */
   readonly context?: EncryptionContext;
-  /** Why, where the use needs a reason; goes on the record. */
-  readonly reason?: string;
+  /** Ends the work early; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface OpenStreamOptions extends OpenOptions {
+  /**
+   * Opens a signed stream too, which is refused otherwise. Gives up that whatever is released was signed: the signature is verified at
+   * the end, before the last frame is released. Whoever uses plaintext earlier must be able to undo that.
+   */
+  readonly releaseBeforeSignature?: boolean;
 }
 
 /**
- * Seals a stream of unknown length under a data key of its own (AWS Encryption SDK message format 2.0). Memory stays at a
- * few frames. `Readable.from` and `ReadableStream.from` make a stream of the result.
+ * Seals a stream of unknown length (AWS Encryption SDK message format 2.0). Memory stays at a few frames. `Readable.from` and
+ * `ReadableStream.from` make a stream of the result, `pipeline` takes it as a step.
  *
  * @returns the sealed message in chunks that the caller owns; unless the generator ends without an error it is not whole
- * @throws SealError `seal.context_invalid`; TrialkeepError of `keys.generate-data-key`; the source's errors
+ * @throws SealError `seal.context_invalid`; the errors of `keys`; the source's errors
  */
 export async function* sealStream(
-  client: Caller,
+  keys: KeySource,
   source: ByteSource,
-  options: SealStreamOptions,
+  options: SealOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* (await startSealing(client, source, options)).chunks;
+    yield* (await startSealing(keys, source, options)).chunks;
   } catch (error) {
     throw meaningOf(error, sealingFailures);
   }
@@ -49,16 +61,16 @@ export async function* sealStream(
  * an error the caller has a part of the message only, and discards it if there is one.
  *
  * @returns the plaintext in chunks that the caller owns
- * @throws SealError `seal.not_sealed`, `seal.damaged`, `seal.no_key`, `seal.context_mismatch`; TrialkeepError of
- * `keys.decrypt-data-key`; the source's errors
+ * @throws SealError `seal.not_sealed`, `seal.damaged`, `seal.no_key`, `seal.context_mismatch`, `seal.signature_unchecked`; the errors of
+ * `keys`; the source's errors
  */
 export async function* openStream(
-  client: Caller,
+  keys: KeySource,
   source: ByteSource,
   options: OpenStreamOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* startOpening(client, source, options).chunks;
+    yield* startOpening(keys, source, options).chunks;
   } catch (error) {
     throw meaningOf(error, openingFailures);
   }
@@ -67,41 +79,66 @@ export async function* openStream(
 /** A message being sealed. */
 export interface Sealing {
   readonly chunks: AsyncGenerator<Buffer, void, undefined>;
-  /** The version of the key that wrapped the data key. */
-  readonly version: number;
+  readonly wrappedBy: SealingKey['wrappedBy'];
 }
 
 export async function startSealing(
-  client: Caller,
+  keys: KeySource,
   source: ByteSource,
-  { key, context = {}, frameBytes, signal }: SealStreamOptions,
+  { frameBytes, ...options }: SealOptions,
 ): Promise<Sealing> {
-  const { dataKey, encrypted, version } = await generateDataKey(client, key, context, callOptions(signal));
-  return {
-    chunks: sealMessage(source, { dataKey, encryptedDataKeys: [encrypted], context, frameBytes }),
-    version,
-  };
+  const { key, ...message } = await prepareSealing(keys, options);
+  const chunks = sealMessage(source, { ...message, frameBytes });
+  await key.reportUse?.();
+  return { chunks, wrappedBy: key.wrappedBy };
+}
+
+/** What the format needs to seal a message: a data key bound to the context, to which a signer adds its verification key. */
+export async function prepareSealing(
+  keys: KeySource,
+  { context = {}, signed = false, bytes, signal }: Omit<SealOptions, 'frameBytes'>,
+) {
+  const signer = signed ? generateMessageSigner() : undefined;
+  const whole = signer === undefined ? context : signer.contextWith(context);
+  const key = await keys.sealingKey(whole, { bytes, signal });
+  const { dataKey, encryptedDataKeys } = key;
+  return { key, dataKey, encryptedDataKeys, context: whole, signer };
 }
 
 /** A message being opened. What it says of itself is authenticated once the first chunk, or the end, has come. */
 export interface Opening {
   readonly chunks: AsyncGenerator<Buffer, void, undefined>;
-  readonly opened: { key?: string; context?: EncryptionContext };
+  readonly opened: Opened;
 }
 
-export function startOpening(client: Caller, source: ByteSource, options: OpenStreamOptions): Opening {
-  const { context: requiredContext, ...release } = options;
-  const opened: Opening['opened'] = {};
-  const dataKeyFor = async (header: MessageHeader) => {
-    const released = await releaseDataKey(client, header, release);
-    if (released === undefined) return undefined;
-    opened.key = released.key;
+/** By whose key a message was opened, and the context that it carries. */
+export interface Opened {
+  key?: string;
+  context?: EncryptionContext;
+}
+
+export function startOpening(
+  keys: KeySource,
+  source: ByteSource,
+  { context: requiredContext, releaseBeforeSignature, signal }: OpenStreamOptions,
+): Opening {
+  const opened: Opened = {};
+  const dataKeyFor = dataKeyFinder(keys, opened, signal);
+  return { chunks: openMessage(source, { dataKeyFor, requiredContext, releaseBeforeSignature }), opened };
+}
+
+/** What finds the data key of a message by its header, has the use put on the record, and fills in `opened`. */
+export function dataKeyFinder(
+  keys: KeySource,
+  opened: Opened,
+  signal: AbortSignal | undefined,
+): (header: MessageHeader) => Promise<OpeningKey['dataKey'] | undefined> {
+  return async (header) => {
+    const key = await keys.openingKey(header, { signal });
+    if (key === undefined) return undefined;
+    await key.reportUse?.();
+    opened.key = key.key;
     opened.context = header.context;
-    return released.dataKey;
+    return key.dataKey;
   };
-  return { chunks: openMessage(source, { dataKeyFor, requiredContext }), opened };
-}
-
-function callOptions(signal: AbortSignal | undefined): CallOptions {
-  return signal === undefined ? {} : { signal };
 }

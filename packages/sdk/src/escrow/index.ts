@@ -1,0 +1,12 @@
+export { escrowKeys } from './escrow-keys.ts';
+export type { EscrowKeys, EscrowKeysOptions } from './escrow-keys.ts';
+export { verifyOpenings } from './list.ts';
+export type { Gap, OpeningsSummary, VerifyOpeningsOptions } from './list.ts';
+export { escrowFileNames, makeEscrowPair, readEscrowFile } from './pair.ts';
+export type { EscrowFile, EscrowPair, EscrowPairOptions } from './pair.ts';
+export { reportOpenings } from './report.ts';
+export type { ReportedOpenings, ReportOpeningsOptions } from './report.ts';
+export { sdkErrors, TrialkeepError } from '../errors.ts';
+export type { SdkErrorCode } from '../errors.ts';
+export { escrowProfiles, minimumPassphraseCharacters, parseEscrowRecipient } from '@trialkeep/crypto';
+export type { EscrowProfile, EscrowRecipient } from '@trialkeep/crypto';
