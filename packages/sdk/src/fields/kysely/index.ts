@@ -1,0 +1,1 @@
+export { kyselyDatabase, sealedDialect } from './dialect.ts';
