@@ -10,8 +10,8 @@ import { SealError } from './errors.ts';
  * (mode 0600) and takes the target's name once it is complete and on disk.
  */
 export interface TargetFile {
-  /** Appends all of `bytes`; the caller may reuse them afterwards. @throws SealError `seal.no_space`, `seal.target_unwritable` */
-  write(bytes: Uint8Array): Promise<void>;
+  /** Appends all of the parts, in their order; the caller may reuse them afterwards. @throws SealError `seal.no_space`, `seal.target_unwritable` */
+  write(...parts: readonly Uint8Array[]): Promise<void>;
   /** Flushes the file, gives it the target's name and flushes the folder. @throws SealError as `write`, and `seal.target_exists` */
   commit(): Promise<void>;
   /** Removes what was written, unless it was committed. Never throws: it runs where an error is already under way. */
@@ -41,10 +41,16 @@ export async function createTargetFile(target: string, options: TargetOptions = 
       throw writeError(target, error);
     }
   };
+  const flushes = new EarlyFlushes(file);
   return {
-    write: (bytes) => failing(() => writeAll(file, bytes)),
+    write: (...parts) =>
+      failing(async () => {
+        await writeAll(file, parts);
+        flushes.wrote(parts.reduce((bytes, part) => bytes + part.length, 0));
+      }),
     commit: () =>
       failing(async () => {
+        await flushes.ended();
         await file.sync();
         await file.close();
         await (overwrite ? rename(temporary, target) : takeFreeName(temporary, target));
@@ -55,6 +61,38 @@ export async function createTargetFile(target: string, options: TargetOptions = 
       await rm(temporary, { force: true }).catch(() => undefined);
     },
   };
+}
+
+/** Bytes that are written before their flush is begun. */
+const flushBytes = 64 * 1024 * 1024;
+
+/** Flushes a long file while it is being written, so that the flush before it takes its name has little left to do. */
+class EarlyFlushes {
+  readonly #file: FileHandle;
+  #unflushedBytes = 0;
+  #flushing: Promise<void> | undefined;
+  #failure: { readonly cause: unknown } | undefined;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  wrote(bytes: number): void {
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes < flushBytes || this.#flushing !== undefined) return;
+    this.#unflushedBytes = 0;
+    this.#flushing = this.#file.datasync().then(
+      () => void (this.#flushing = undefined),
+      // The system reports a failed flush once: it must not be forgotten until the end.
+      (cause: unknown) => void (this.#failure ??= { cause }),
+    );
+  }
+
+  /** @throws the error of a flush that failed */
+  async ended(): Promise<void> {
+    await this.#flushing;
+    if (this.#failure !== undefined) throw this.#failure.cause;
+  }
 }
 
 /** Flushes a folder, so that names made in it survive a crash. */
@@ -73,9 +111,15 @@ export function systemCode(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < bytes.length;) {
-    offset += (await file.write(bytes, offset)).bytesWritten;
+async function writeAll(file: FileHandle, parts: readonly Uint8Array[]): Promise<void> {
+  for (let rest = parts; rest.length > 0;) {
+    let { bytesWritten } = await file.writev(rest);
+    // A system may take fewer bytes than it was given.
+    rest = rest.flatMap((part) => {
+      const taken = Math.min(bytesWritten, part.length);
+      bytesWritten -= taken;
+      return taken === part.length ? [] : [part.subarray(taken)];
+    });
   }
 }
 

@@ -113,18 +113,29 @@ async function transfer<Result>(
   }
 }
 
-/** Writes all chunks, each while the next one is made. Returns their bytes. */
+/** Bytes that are written together: a sealed frame comes in three parts, and each write costs. */
+const batchBytes = 1024 * 1024;
+
+/** Writes all chunks, some while the next ones are made. Returns their bytes. */
 async function writeAll(target: TargetFile, chunks: AsyncIterable<Uint8Array>): Promise<number> {
   let bytes = 0;
+  let batch: Uint8Array[] = [];
+  let waitingBytes = 0;
   let writing = Promise.resolve();
   try {
     for await (const chunk of chunks) {
+      batch.push(chunk);
+      waitingBytes += chunk.length;
+      bytes += chunk.length;
+      if (waitingBytes < batchBytes) continue;
       await writing;
-      writing = target.write(chunk);
+      writing = target.write(...batch);
       // A failure is thrown by the await that follows; until then nobody listens.
       writing.catch(() => undefined);
-      bytes += chunk.length;
+      [batch, waitingBytes] = [[], 0];
     }
+    await writing;
+    await target.write(...batch);
   } finally {
     await writing;
   }
