@@ -53,12 +53,16 @@ before(async () => {
   ({ id } = made);
 });
 
+/** What made the escrow key seal alone. */
+const causes: string[] = [];
+
 /** What a capturing system seals under: the server's key and the escrow key, and the escrow key alone while the server is away. */
 async function captureKeys(file = publicFile): Promise<KeySource> {
   const { recipient } = await parseEscrowRecipient(readFileSync(file, 'utf8'));
   const client = clientOf(server, tenant.credentials.service.secret);
   const recipients = [recipient];
-  return withFallback(serverKeys(client, { key: tenant.key, recipients }), recipientKeys({ recipients }));
+  const own = serverKeys(client, { key: tenant.key, recipients });
+  return withFallback(own, recipientKeys({ recipients }), ({ code }) => void causes.push(code));
 }
 
 /** Seals a file of that name, and gives the path of the sealed one. */
@@ -122,7 +126,9 @@ test('capture goes on while the server is away, is opened offline, and comes int
   const kept = await keep(server, tenant);
   const earlier = await capture(keys, 'earlier');
   await server.kill();
+  assert.deepEqual(causes, []);
   const meanwhile = await capture(keys, 'meanwhile');
+  assert.deepEqual(causes, ['client.unreachable']);
   for (const sealed of [earlier, meanwhile, earlier]) await openOffline(sealed);
   const verified = await answerOf<{ openings: number; recipient: string }>(
     ['escrow', 'verify', list, '--recipient', publicFile],

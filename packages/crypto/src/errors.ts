@@ -93,6 +93,10 @@ export const cryptoErrors = {
     message: 'The signature of the sealed message does not verify.',
     fix: 'Discard what was opened, and fetch the message again; if it stays so, it was altered or forged.',
   },
+  'crypto.signature_missing': {
+    message: 'The sealed message is not signed, and was required to be.',
+    fix: 'Check that this is the message you meant to open; if it is, have it sealed again, signed.',
+  },
   'crypto.signature_unchecked': {
     message: 'The message is signed, and reading it in parts releases plaintext before its signature holds.',
     fix: 'Open it whole, or say with releaseBeforeSignature (streams) or ignoreSignature (ranges) that you do without.',

@@ -26,6 +26,11 @@ export const sdkErrors = {
     message: 'The server cannot be reached.',
     fix: 'Check that it runs and that URL, name resolution and certificate are right, then try again.',
   },
+  'client.untrusted': {
+    message:
+      'What answers at the URL does not prove to be the server: certificate or connection cannot be trusted.',
+    fix: "Check the URL, the certificate and the machine's time; do not go on until it is known what answers there.",
+  },
   'client.timeout': {
     message: 'The server did not answer in time, so it is not known whether the operation was done.',
     fix: 'Look in the ledger, or list what the operation would have made; then try again.',
@@ -95,6 +100,14 @@ export const sdkErrors = {
     message: 'The sealed file belongs to another encryption context than the one expected.',
     fix: 'Check that the file is the right one; its context is readable in its header.',
   },
+  'seal.signature_missing': {
+    message: 'The message is not signed, and was required to be.',
+    fix: 'Check that this is the one you meant to open; if it is, have it sealed again, signed.',
+  },
+  'seal.longer_than_stated': {
+    message: 'The stream is longer than was stated; what was sealed of it is not a whole message.',
+    fix: 'State the length that the stream has, or none.',
+  },
   'seal.signature_unchecked': {
     message:
       'The message is signed, and opened so that plaintext would be released before its signature is verified.',
@@ -103,6 +116,10 @@ export const sdkErrors = {
   'seal.context_invalid': {
     message: 'The encryption context cannot be bound to a sealed file.',
     fix: 'Use at most 16 pairs of short names and values, and no name that begins with aws-crypto-.',
+  },
+  'receipts.recipient_unlogged': {
+    message: 'The key is use-logged, and a further recipient could open what is sealed without a receipt.',
+    fix: 'Seal under it for the server alone, or for escrow keys, whose openings are listed.',
   },
   'receipts.required': {
     message:

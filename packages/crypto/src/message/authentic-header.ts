@@ -19,6 +19,8 @@ export type HeaderOptions = Readonly<{
   maxFrameBytes?: number | undefined;
   /** pairs that the message must carry; checked before a data key is asked for */
   requiredContext?: EncryptionContext | undefined;
+  /** refuses a message that is not signed (suite 0x0578), before a data key is asked for */
+  requireSignature?: boolean | undefined;
 }>;
 
 /** A header that is authentic, with what opens the frames after it. */
@@ -51,6 +53,9 @@ async function authenticate(
 ): Promise<AuthenticHeader> {
   requireFrameBound(parsed.header, o.maxFrameBytes ?? maximumFrameBytes);
   requireContext(parsed.header, o.requiredContext ?? {});
+  if (parsed.verificationKey === undefined && o.requireSignature === true) {
+    throw new CryptoError('crypto.signature_missing');
+  }
   if (parsed.verificationKey !== undefined && !unchecked) {
     throw new CryptoError('crypto.signature_unchecked');
   }
@@ -78,6 +83,8 @@ function requireFrameBound(header: MessageHeader, maxFrameBytes: number): void {
 
 function requireContext(header: MessageHeader, required: EncryptionContext): void {
   for (const [name, value] of Object.entries(required)) {
+    // Without a value nothing would be required.
+    if (typeof value !== 'string') throw new CryptoError('crypto.argument_invalid', `no value for ${name}`);
     if (header.context[name] !== value) throw new CryptoError('crypto.context_mismatch', name);
   }
 }

@@ -136,6 +136,22 @@ test('a required context is checked before a data key is asked for', async () =>
       withCode('crypto.context_mismatch'),
     );
   }
+  // As a caller without types, or with an empty variable, has it: nothing would be required.
+  const empty = { subject: undefined } as unknown as Record<string, string>;
+  await assert.rejects(
+    openBytes(message, { dataKeyFor: () => assert.fail('asked for a data key'), requiredContext: empty }),
+    withCode('crypto.argument_invalid'),
+  );
+});
+
+test('a message of many short frames lets others have their turn while it is opened', async () => {
+  const options = freshOptions({ frameBytes: 1 });
+  const message = await sealBytes(randomBytes(2000), options);
+  let turns = 0;
+  const counting = setInterval(() => (turns += 1), 0);
+  await openBytes(message, { dataKeyFor: () => options.dataKey });
+  clearInterval(counting);
+  assert.ok(turns > 0);
 });
 
 test('long frames are opened only where the reader allows them', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { CryptoError } from '../errors.ts';
 import { aes256Gcm } from '../registry.ts';
 import { openHeader, openWholeHeader, type AuthenticHeader, type HeaderOptions } from './authentic-header.ts';
@@ -5,6 +6,9 @@ import { parseFrameHead, type FrameHead } from './frame.ts';
 import type { ParsedHeader } from './header.ts';
 import { ByteReader, joined, type ByteSource } from './reader.ts';
 import { footerHeadBytes, MessageVerification, parseFooterHead } from './signature.ts';
+
+/** Frames that are opened before others get their turn: some ten milliseconds. */
+const framesPerTurn = 256;
 
 export type OpenOptions = HeaderOptions &
   Readonly<{
@@ -52,7 +56,7 @@ export async function openBytes(message: Uint8Array, o: HeaderOptions): Promise<
   const verification = startVerification(opened);
   const parts: Buffer[] = [];
   try {
-    const end = openFramesInto(parts, bytes, opened, verification);
+    const end = await openFramesInto(parts, bytes, opened, verification);
     requireWholeEnd(bytes.subarray(end), verification);
   } catch (error) {
     for (const part of parts) part.fill(0);
@@ -66,12 +70,12 @@ export async function openBytes(message: Uint8Array, o: HeaderOptions): Promise<
 }
 
 /** Opens the frames of a message that is there whole. Gives where they end; what they held is added to `parts`. */
-function openFramesInto(
+async function openFramesInto(
   parts: Buffer[],
   message: Buffer,
   { cipher, header }: AuthenticHeader,
   verification: MessageVerification | undefined,
-): number {
+): Promise<number> {
   let position = header.headerBytes;
   for (let sequence = 1, final = false; !final; sequence += 1) {
     const rest = message.subarray(position);
@@ -83,6 +87,8 @@ function openFramesInto(
     const plaintext = cipher.open(head, frame.subarray(head.headBytes, tagOffset), frame.subarray(tagOffset));
     if (plaintext === undefined) throw new CryptoError('crypto.ciphertext_invalid', `frame ${sequence}`);
     parts.push(plaintext);
+    // How short the frames are is the sealer's choice, and must not hold up everybody else.
+    if (sequence % framesPerTurn === 0) await setImmediate();
     verification?.update(frame);
     position += frame.length;
     final = head.final;

@@ -12,9 +12,18 @@ const maxRetryAfterSeconds = 3600;
 /** The status of a request that is kept until people approve it: the answer is an error's, although it is of the class of success. */
 const keptStatus = 202;
 
+/** What a proxy or load balancer answers for a server that is away (RFC 9110 section 15.6). */
+const gatewayStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
+
 /** What the operation answered, or the error that the answer carries. */
 export async function readAnswer(operation: Operation, response: Response): Promise<unknown> {
   const body = await readBody(response);
+  if (gatewayStatuses.has(response.status) && !isJson(response)) {
+    throw sdkError('client.unreachable', {
+      status: response.status,
+      detail: `HTTP status ${response.status} from what stands before it`,
+    });
+  }
   if (!response.ok || response.status === keptStatus) throw errorOf(response, body);
   switch (operation.produces ?? 'json') {
     case 'bytes':
@@ -24,6 +33,10 @@ export async function readAnswer(operation: Operation, response: Response): Prom
     case 'json':
       return parseJson(body, response.status);
   }
+}
+
+function isJson({ headers }: Response): boolean {
+  return (headers.get('content-type') ?? '').startsWith('application/json');
 }
 
 async function readBody(response: Response): Promise<Uint8Array> {

@@ -93,7 +93,7 @@ test('whatever else answers gives client.bad_answer', async () => {
     ['not JSON', (response) => response.end('<html>')],
     ['not an object', (response) => response.end('17')],
     ['not UTF-8', (response) => response.end(Buffer.of(0x22, 0xff, 0x22))],
-    ['an error page', (response) => response.writeHead(502).end('bad gateway')],
+    ['an error page', (response) => response.writeHead(500).end('it broke')],
     ['an error of no form', (response) => json(response, 500, { error: { code: 7 } })],
     ['no error', (response) => json(response, 500, { error: null })],
     ['a redirection', (response) => response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end()],
@@ -104,6 +104,34 @@ test('whatever else answers gives client.bad_answer', async () => {
       assert.equal(error.code, 'client.bad_answer', what);
       assert.equal(seen.length, 1, what);
     });
+  }
+});
+
+test('what a proxy answers for a server that is away is client.unreachable', async () => {
+  for (const status of [502, 503, 504]) {
+    await serving(
+      (response) => response.writeHead(status, { 'content-type': 'text/html' }).end('<html>'),
+      async (url) => {
+        const error = await rejection(createClient({ url, credential }).call('keys.list', {}));
+        assert.deepEqual([error.code, error.status], ['client.unreachable', status]);
+      },
+    );
+  }
+});
+
+test('a server that does not speak TLS, or proves to be another, is client.untrusted', async () => {
+  await serving(
+    (response) => response.end('{}'),
+    async (url) => {
+      const secure = url.replace('http:', 'https:');
+      const error = await rejection(createClient({ url: secure, credential }).call('keys.list', {}));
+      assert.equal(error.code, 'client.untrusted', error.message);
+    },
+  );
+  for (const code of ['CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'ERR_TLS_CERT_ALTNAME_INVALID']) {
+    const failing = () => Promise.reject(new TypeError('fetch failed', { cause: { code } }));
+    const client = createClient({ url: 'https://keys.example.org', credential, fetch: failing });
+    assert.equal((await rejection(client.call('keys.list', {}))).code, 'client.untrusted', code);
   }
 });
 

@@ -59,6 +59,8 @@ export interface Client extends Caller {
   ): Promise<Attempt<Output<Operations[Id]>>>;
 }
 
+/** The platform's words for a certificate, or a conversation, that is not TLS as it should be. */
+const untrusted = /CERT|TLS|SSL|^(?:EPROTO|HOSTNAME_MISMATCH|UNABLE_TO_VERIFY_LEAF_SIGNATURE)$/;
 const maxRetries = 4;
 const firstRetryDelayMs = 125;
 
@@ -98,7 +100,9 @@ export function createClient(options: ClientOptions): Client {
       if (error instanceof TrialkeepError) throw error;
       signal?.throwIfAborted();
       if (timeout.aborted) throw sdkError('client.timeout', { detail: `${timeoutMs} ms` });
-      throw sdkError('client.unreachable', { detail: `${base}: ${networkReason(error)}` });
+      const reason = networkReason(error);
+      const code = untrusted.test(reason) ? 'client.untrusted' : 'client.unreachable';
+      throw sdkError(code, { detail: `${base}: ${reason}` });
     }
   };
 

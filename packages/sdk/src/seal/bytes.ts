@@ -45,12 +45,12 @@ export interface OpenedBytes {
 export async function openBytes(
   keys: KeySource,
   message: Uint8Array,
-  { context: requiredContext, signal }: OpenOptions = {},
+  { context: requiredContext, signed: requireSignature, signal }: OpenOptions = {},
 ): Promise<OpenedBytes> {
   const opened: Opened = {};
   const dataKeyFor = dataKeyFinder(keys, opened, signal);
   try {
-    const plaintext = await openMessageBytes(message, { dataKeyFor, requiredContext });
+    const plaintext = await openMessageBytes(message, { dataKeyFor, requiredContext, requireSignature });
     const { key = '', context = {} } = opened;
     return { plaintext, key, context };
   } catch (error) {

@@ -222,6 +222,13 @@ test('a message of unknown length, and a signed one, have data keys of their own
   assert.equal(source.asked, 4);
 });
 
+test('a length that is none is refused, rather than counted [URS-046]', async () => {
+  const keys = cachedKeys(new CountingKeys(), minute);
+  for (const bytes of [Number.NaN, -1, 0.5, Infinity]) {
+    await assert.rejects(keys.sealingKey(context, { bytes }), { code: 'client.invalid_input' });
+  }
+});
+
 test('a bound that is out of range is refused [URS-046]', () => {
   const wrong: CacheBounds[] = [
     { maxAgeMs: 0 },

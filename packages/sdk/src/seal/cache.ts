@@ -49,6 +49,9 @@ export function cachedKeys(
 
   const sealingKey = async (context: KeyContext, options: KeyRequestOptions = {}): Promise<SealingKey> => {
     const { bytes, signal } = options;
+    if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= 0)) {
+      throw sdkError('client.invalid_input', { field: '/bytes' });
+    }
     // An unknown length may be beyond every bound.
     if (bytes === undefined || bytes > limits.maxBytes || Object.hasOwn(context, signerName)) {
       return source.sealingKey(context, options);

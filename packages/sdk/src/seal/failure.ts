@@ -21,6 +21,7 @@ export const openingFailures: Meanings = {
   'crypto.message_trailing_data': 'seal.damaged',
   'crypto.message_frame_misplaced': 'seal.damaged',
   'crypto.signature_invalid': 'seal.damaged',
+  'crypto.signature_missing': 'seal.signature_missing',
   'crypto.signature_unchecked': 'seal.signature_unchecked',
   'crypto.context_mismatch': 'seal.context_mismatch',
   'crypto.data_key_missing': 'seal.no_key',

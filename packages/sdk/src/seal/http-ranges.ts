@@ -30,8 +30,8 @@ export async function httpRanges(url: string, options: HttpRangesOptions = {}): 
     size: first.size,
     read: async (position, length) => {
       if (position + length <= first.bytes.length) return first.bytes.subarray(position, position + length);
-      const { bytes, size } = await request(target, options, position, length, first.entityTag);
-      if (size !== first.size || bytes.length !== length)
+      const { bytes, size, entityTag } = await request(target, options, position, length, first.entityTag);
+      if (size !== first.size || bytes.length !== length || entityTag !== first.entityTag)
         throw new SealError('seal.source_changed', nameOf(target));
       return bytes;
     },
@@ -78,10 +78,10 @@ async function request(
 
 async function readAnswer(url: URL, response: Response, position: number, length: number): Promise<Answer> {
   const { status } = response;
-  // Where the object is empty no range of it exists.
-  if (status === 416 && position === 0) return { bytes: Buffer.alloc(0), size: 0, entityTag: undefined };
   if (status !== 206) {
     await response.body?.cancel();
+    // Where the object is empty no range of it exists.
+    if (status === 416 && position === 0) return { bytes: Buffer.alloc(0), size: 0, entityTag: undefined };
     throw refusal(url, status);
   }
   const { first, last, size } = contentRange(url, response);

@@ -85,9 +85,11 @@ test('capture goes on, sealed, while the server is away; a refusal is no absence
   const client = new StandInKeys();
   const key = client.newKey();
   const escrow = ownKey('escrow');
+  const causes: string[] = [];
   const keys = withFallback(
     serverKeys(client, { key }),
     recipientKeys({ recipients: [escrow], identities: [escrow] }),
+    ({ code }) => void causes.push(code),
   );
   const answering = client.call;
   for (const code of ['client.unreachable', 'client.timeout'] as const) {
@@ -98,7 +100,16 @@ test('capture goes on, sealed, while the server is away; a refusal is no absence
     await opens(keys, message);
     await refused(serverKeys(client), message, 'seal.no_key');
   }
+  assert.deepEqual(causes, ['client.unreachable', 'client.timeout']);
+  const mixed = await sealed(serverKeys(client, { key, recipients: [escrow] }));
   await opens(serverKeys(client), await sealed(keys));
+  client.forgetKey(key);
+  await opens(keys, mixed);
+  client.call = () => Promise.reject(sdkError('client.untrusted'));
+  await assert.rejects(sealed(keys), (error: unknown) => {
+    return error instanceof TrialkeepError && error.code === 'client.untrusted';
+  });
+  client.call = answering;
   client.refusal = 'key.revoked';
   await assert.rejects(sealed(keys), (error: unknown) => {
     return error instanceof TrialkeepError && !(error instanceof SealError) && error.code === 'key.revoked';
@@ -110,6 +121,10 @@ test('a use-logged key serves only where each use is reported, before anything o
   client.useLogged = true;
   const key = client.newKey();
   await assert.rejects(sealed(serverKeys(client, { key })), isRequired);
+  const beside = serverKeys(client, { key, recipients: [ownKey()] });
+  await assert.rejects(sealed(beside), (error: unknown) => {
+    return error instanceof TrialkeepError && error.code === 'receipts.recipient_unlogged';
+  });
 
   const recorded: DataKeyUse[] = [];
   const failure = new Error('the disk is full');
@@ -126,7 +141,7 @@ test('a use-logged key serves only where each use is reported, before anything o
   await sealBytes(keys, plaintext, { context });
   for (let times = 0; times < 3; times++) await openBytes(keys, message);
   await opens(keys, message);
-  assert.equal(client.calls.length, 1 + 2, 'one data key was asked for, to seal and to open');
+  assert.equal(client.calls.length, 2 + 2, 'one data key was asked for, to seal and to open');
   const header = parseMessageHeader(message);
   assert.ok(header !== 'more');
   const dataKey = Buffer.from(header.encryptedDataKeys[0]?.ciphertext ?? []);

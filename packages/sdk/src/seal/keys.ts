@@ -16,6 +16,11 @@ export interface OpeningKey {
   readonly dataKey: KeyObject;
   /** The id of the server's key that released it, or the provider id of the recipient that did. */
   readonly key: string;
+  /**
+   * Only somebody whom the key trusts to seal could have wrapped this data key: a server, or a holder of the same shared key. For a
+   * public key anybody can, so nothing new is sealed under such a data key that comes from elsewhere. Not so where left out.
+   */
+  readonly sealerAuthenticated?: boolean;
   /** Puts one use on the record, where each must be; awaited before what it gave is released. */
   reportUse?(): Promise<void>;
 }

@@ -44,7 +44,7 @@ export interface SealedRanges {
 export async function openRanges(
   keys: KeySource,
   source: RangeSource,
-  { context: requiredContext, ignoreSignature, signal }: OpenRangesOptions = {},
+  { context: requiredContext, signed: requireSignature, ignoreSignature, signal }: OpenRangesOptions = {},
 ): Promise<SealedRanges> {
   const releaseKey = async (header: MessageHeader): Promise<OpeningKey> => {
     const key = await keys.openingKey(header, { signal });
@@ -58,7 +58,12 @@ export async function openRanges(
       name = key;
       return dataKey;
     };
-    const ranges = await openMessageRanges(source, { dataKeyFor, requiredContext, ignoreSignature });
+    const ranges = await openMessageRanges(source, {
+      dataKeyFor,
+      requiredContext,
+      requireSignature,
+      ignoreSignature,
+    });
     const beforeRead = async (): Promise<void> => {
       signal?.throwIfAborted();
       await (await releaseKey(ranges.header)).reportUse?.();

@@ -37,7 +37,8 @@ export function recipientKeys({ recipients = [], identities = [] }: RecipientKey
             if (bytes === undefined) continue;
             const dataKey = createSecretKey(bytes);
             bytes.fill(0);
-            return { dataKey, key: encrypted.providerId };
+            const sealerAuthenticated = identity.kind === 'symmetric';
+            return { dataKey, key: encrypted.providerId, sealerAuthenticated };
           } catch (error) {
             // Two keys may have one name; another encrypted data key may still open.
             if (!(error instanceof CryptoError)) throw error;

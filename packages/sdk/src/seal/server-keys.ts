@@ -17,7 +17,7 @@ const arnPattern =
 export interface ServerKeysOptions {
   /** The id of the key to seal under; without it the source only opens. */
   readonly key?: string;
-  /** Who, besides the server, shall be able to open what is sealed. */
+  /** Who, besides the server, shall be able to open what is sealed. Under a use-logged key: escrow keys, whose openings are listed. */
   readonly recipients?: readonly Recipient[];
   /** Ids of the keys that may open; any that the message names and the credential may use where left out. */
   readonly keys?: readonly string[];
@@ -55,6 +55,9 @@ async function generate(
   if (arnPattern.exec(answer.arn)?.[1] !== key)
     throw sdkError('client.bad_answer', { detail: 'name of the key' });
   const ciphertext = Buffer.from(answer.ciphertext, 'base64');
+  if (answer.useLogged && recipients.some(({ kind }) => kind !== 'hybrid')) {
+    throw sdkError('receipts.recipient_unlogged');
+  }
   const reporting = reportingOf(answer, reporter, { use: 'seal', key, dataKey: ciphertext, context });
   const dataKey = secretOf(answer.plaintext);
   const own = { providerId, providerInfo: Buffer.from(answer.arn, 'utf8'), ciphertext };
@@ -93,7 +96,8 @@ async function release(
       const input = { key, ciphertext, context, ...(reason !== undefined && { reason }) };
       const answer = await client.call('keys.decrypt-data-key', input, callOptions(more));
       const use = { use: 'open', key, dataKey: recipient.ciphertext, context } as const;
-      return { ...reportingOf(answer, reporter, use), dataKey: secretOf(answer.plaintext), key };
+      const reporting = reportingOf(answer, reporter, use);
+      return { ...reporting, dataKey: secretOf(answer.plaintext), key, sealerAuthenticated: true };
     } catch (error) {
       if (!(error instanceof TrialkeepError && error.code === 'key.unknown')) throw error;
       unknown ??= error;

@@ -54,6 +54,18 @@ test('a signed message opens whole, and under a data key of its own each time [U
   await assert.rejects(openBytes(cached, forged(one)), isCode('seal.damaged'));
 });
 
+test('a message that had to be signed, and is not, asks for no key [URS-047]', async () => {
+  const refusing = recipientKeys({ identities: [{ unwrap: () => assert.fail('a key was asked for') }] });
+  const message = await sealBytes(keys, plaintext, { context });
+  const read = (at: number, length: number) => Promise.resolve(message.subarray(at, at + length));
+  const missing = isCode('seal.signature_missing');
+  await assert.rejects(openBytes(refusing, message, { signed: true }), missing);
+  await assert.rejects(all(openStream(refusing, [message], { signed: true })), missing);
+  await assert.rejects(openRanges(refusing, { size: message.length, read }, { signed: true }), missing);
+  const signed = await sealBytes(keys, plaintext, options);
+  assert.ok((await openBytes(keys, signed, { signed: true })).plaintext.equals(plaintext));
+});
+
 test('a signed file appears once its signature has been verified, or not at all [URS-047]', async () => {
   await inFolder(async (folder) => {
     const [source, sealed, target] = ['source', 'sealed', 'target'].map((name) => join(folder, name)) as [

@@ -1,5 +1,6 @@
 import { generateMessageSigner, openMessage, sealMessage } from '@trialkeep/crypto';
 import type { EncryptionContext, MessageHeader } from '@trialkeep/crypto';
+import { SealError } from '../errors.ts';
 import { meaningOf, openingFailures, sealingFailures } from './failure.ts';
 import type { KeySource, OpeningKey, SealingKey } from './keys.ts';
 
@@ -14,8 +15,9 @@ export interface SealOptions {
   /** Plaintext bytes in all, where known. A cached data key seals only what is known to stay within its bound. */
   readonly bytes?: number;
   /**
-   * Whether to sign the whole message (suite 0x0578), so that nobody who can only open it can make another in its place. Costs a data key
-   * of its own for each message. A signed message is opened whole: as bytes, or as a file.
+   * Whether to sign the whole message (suite 0x0578), so that nobody who may only open it under the server's key can make another in its
+   * place. A recipient with an RSA or an HPKE key does not keep that: to it, anybody who has the public key can send what they like. Costs a
+   * data key of its own for each message. A signed message is opened whole: as bytes, or as a file.
    */
   readonly signed?: boolean;
   /** Ends the work early; it rejects with the signal's reason. */
@@ -25,6 +27,8 @@ export interface SealOptions {
 export interface OpenOptions {
   /** Pairs that the message must carry; it is not opened otherwise, and no key is asked for. */
   readonly context?: EncryptionContext;
+  /** Whether the message must be signed; it is not opened otherwise, and no key is asked for. */
+  readonly signed?: boolean;
   /** Ends the work early; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -42,7 +46,7 @@ export interface OpenStreamOptions extends OpenOptions {
  * `ReadableStream.from` make a stream of the result, `pipeline` takes it as a step.
  *
  * @returns the sealed message in chunks that the caller owns; unless the generator ends without an error it is not whole
- * @throws SealError `seal.context_invalid`; the errors of `keys`; the source's errors
+ * @throws SealError `seal.context_invalid`, `seal.longer_than_stated`; the errors of `keys`; the source's errors
  */
 export async function* sealStream(
   keys: KeySource,
@@ -87,10 +91,37 @@ export async function startSealing(
   source: ByteSource,
   { frameBytes, ...options }: SealOptions,
 ): Promise<Sealing> {
-  const { key, ...message } = await prepareSealing(keys, options);
-  const chunks = sealMessage(source, { ...message, frameBytes });
-  await key.reportUse?.();
-  return { chunks, wrappedBy: key.wrappedBy };
+  try {
+    const { key, ...message } = await prepareSealing(keys, options);
+    const plaintext = options.bytes === undefined ? source : upTo(source, options.bytes);
+    const chunks = sealMessage(plaintext, { ...message, frameBytes });
+    await key.reportUse?.();
+    return { chunks, wrappedBy: key.wrappedBy };
+  } catch (error) {
+    await letGo(source);
+    throw error;
+  }
+}
+
+/** A source that ends with an error where it is longer than was stated: what may be sealed under a data key rests on that. */
+async function* upTo(source: ByteSource, mostBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    if (bytes > mostBytes) throw new SealError('seal.longer_than_stated');
+    yield chunk;
+  }
+}
+
+/** Tells a source of which nothing was read that nothing is wanted, as reading it to its end or to an error would have. */
+async function letGo(source: ByteSource): Promise<void> {
+  try {
+    const iterator =
+      Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+    await iterator.return?.();
+  } catch {
+    // What went wrong before is what matters.
+  }
 }
 
 /** What the format needs to seal a message: a data key bound to the context, to which a signer adds its verification key. */
@@ -120,11 +151,12 @@ export interface Opened {
 export function startOpening(
   keys: KeySource,
   source: ByteSource,
-  { context: requiredContext, releaseBeforeSignature, signal }: OpenStreamOptions,
+  { context: requiredContext, signed: requireSignature, releaseBeforeSignature, signal }: OpenStreamOptions,
 ): Opening {
   const opened: Opened = {};
   const dataKeyFor = dataKeyFinder(keys, opened, signal);
-  return { chunks: openMessage(source, { dataKeyFor, requiredContext, releaseBeforeSignature }), opened };
+  const format = { dataKeyFor, requiredContext, requireSignature, releaseBeforeSignature };
+  return { chunks: openMessage(source, format), opened };
 }
 
 /** What finds the data key of a message by its header, has the use put on the record, and fills in `opened`. */

@@ -22,8 +22,20 @@ export function openTransform(
 
 /** Back-pressure holds all the way: a chunk is taken when the one before it has been asked for. */
 function transformOf(
-  step: (source: AsyncIterable<Bytes>) => AsyncIterable<Bytes>,
+  step: (source: AsyncIterable<Bytes>) => AsyncGenerator<Bytes>,
 ): ReadableWritablePair<Bytes, Bytes> {
-  const { readable, writable } = new TransformStream<Bytes, Bytes>();
-  return { readable: ReadableStream.from(step(readable)), writable };
+  const { readable: source, writable } = new TransformStream<Bytes, Bytes>();
+  const chunks = step(source);
+  const output: AsyncIterable<Bytes> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => chunks.next(),
+      return: async () => {
+        await chunks.return(undefined);
+        // A generator that was never started has not let go of its source.
+        if (!source.locked) await source.cancel();
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+  return { readable: ReadableStream.from(output), writable };
 }
