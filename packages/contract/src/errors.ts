@@ -301,8 +301,14 @@ export const errors = {
   },
   'receipts.forked': {
     status: 409,
-    message: 'The server has another receipt, or a gap, where these receipts begin or end.',
-    fix: 'The folder of the reporter is an older copy, or in use twice: keep it as evidence, and begin a new reporter.',
+    message: 'The server has another receipt where these receipts begin or end.',
+    fix: 'The folder of the reporter is an older copy, or in use twice, or an escrow key has two lists: keep it as evidence, and begin a new reporter or escrow pair.',
+  },
+  'receipts.in_gap': {
+    status: 409,
+    message:
+      'These receipts come after later ones of their reporter, and the ledger shows a gap in their place, which is final.',
+    fix: 'Keep their list as evidence of what the gap was; bring the lists of a reporter in the order in which they were written.',
   },
   'ciphertext.invalid': {
     status: 400,

@@ -69,6 +69,7 @@ export const useOperations = {
       'receipts.foreign_use',
       'receipts.foreign_reporter',
       'receipts.forked',
+      'receipts.in_gap',
     ],
     requirements: ['URS-032', 'URS-038'],
   }),

@@ -148,7 +148,7 @@ export const sdkErrors = {
   },
   'receipts.too_many': {
     message: 'The server has not taken the receipts for too long, so that no more are kept.',
-    fix: 'Make the server reachable; the reporter sends by itself, and goes on once there is room.',
+    fix: 'Make the server reachable: the reporter sends by itself, and goes on once there is room. Without a client, bring its list to the server, and acknowledge it (docs/how-to/log-each-use.md).',
   },
   'receipts.refused': {
     message:

@@ -12,11 +12,25 @@ import { SealError } from './errors.ts';
 export interface TargetFile {
   /** Appends all of the parts, in their order; the caller may reuse them afterwards. @throws SealError `seal.no_space`, `seal.target_unwritable` */
   write(...parts: readonly Uint8Array[]): Promise<void>;
-  /** Flushes the file, gives it the target's name and flushes the folder. @throws SealError as `write`, and `seal.target_exists` */
+  /**
+   * Flushes the file, gives it the target's name and flushes the folder. Where only the last of these fails, the name is taken back;
+   * but a file that replaced another, or stands where there are no hard links, keeps it.
+   *
+   * @throws SealError as `write`, and `seal.target_exists`
+   */
   commit(): Promise<void>;
+  /**
+   * Removes the file under the target's name and flushes the folder, where `commit` gave it that name, even if it failed afterwards.
+   * What it replaced does not come back.
+   *
+   * @throws SealError `seal.target_unwritable` where the file may still be there, at least after a crash
+   */
+  withdraw(): Promise<void>;
   /** Removes what was written, unless it was committed. Never throws: it runs where an error is already under way. */
   abandon(): Promise<void>;
 }
+
+type Placing = 'linked' | 'renamed';
 
 export interface TargetOptions {
   /** Whether an existing regular file may be replaced; otherwise it is an error. */
@@ -42,6 +56,28 @@ export async function createTargetFile(target: string, options: TargetOptions = 
     }
   };
   const flushes = new EarlyFlushes(file);
+  /** How the file took the target's name, until that is known to be free again. */
+  let placed: Placing | undefined;
+  const withdraw = async (): Promise<void> => {
+    if (placed === undefined) return;
+    await rm(target, { force: true });
+    await syncFolder(dirname(target));
+    placed = undefined;
+  };
+  const place = async (): Promise<void> => {
+    try {
+      if (overwrite) await rename(temporary, target);
+      else if (await linkFree(temporary, target)) {
+        placed = 'linked';
+        await rm(temporary);
+      } else await renameFree(temporary, target);
+      placed ??= 'renamed';
+      await syncFolder(dirname(target));
+    } catch (error) {
+      if (placed === 'linked') await withdraw().catch(() => undefined);
+      throw error;
+    }
+  };
   return {
     write: (...parts) =>
       failing(async () => {
@@ -53,9 +89,9 @@ export async function createTargetFile(target: string, options: TargetOptions = 
         await flushes.ended();
         await file.sync();
         await file.close();
-        await (overwrite ? rename(temporary, target) : takeFreeName(temporary, target));
-        await syncFolder(dirname(target));
+        await place();
       }),
+    withdraw: () => failing(withdraw),
     abandon: async () => {
       await file.close().catch(() => undefined);
       await rm(temporary, { force: true }).catch(() => undefined);
@@ -133,17 +169,25 @@ async function checkTarget(target: string, overwrite: boolean): Promise<void> {
   if (!overwrite) throw new SealError('seal.target_exists', target);
 }
 
-/** Gives a file a second name and takes the first away: unlike a rename, this never replaces what another process made meanwhile. */
-async function takeFreeName(temporary: string, target: string): Promise<void> {
+/**
+ * Gives a file a second name: unlike a rename, this never replaces what another process made meanwhile.
+ *
+ * @returns whether the file system has hard links
+ */
+async function linkFree(temporary: string, target: string): Promise<boolean> {
   try {
     await link(temporary, target);
+    return true;
   } catch (error) {
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemCode(error))) throw error;
-    // A file system without hard links: look once more, then rename.
-    await checkTarget(target, false);
-    return rename(temporary, target);
+    if (['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(systemCode(error))) return false;
+    throw error;
   }
-  await rm(temporary);
+}
+
+/** On a file system without hard links: looks once more, then renames. */
+async function renameFree(temporary: string, target: string): Promise<void> {
+  await checkTarget(target, false);
+  await rename(temporary, target);
 }
 
 function writeError(target: string, error: unknown): SealError {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { openEscrowKey } from '@trialkeep/crypto';
 import { cheap, inFolder, newPair, passphrase, withCode } from './fixture.test.ts';
 import { makeEscrowPair, readEscrowFile } from './pair.ts';
@@ -95,6 +97,63 @@ test('a private file that does not open as it was written is no pair to seal to 
     await assert.rejects(making, withCode('escrow.key_not_kept'));
     assert.deepEqual(await readdir(folder), []);
   });
+});
+
+/** Lets flushes of folders fail on which `fails` says so; it is told how many there were before. */
+async function failFlushes(
+  t: TestContext,
+  folder: string,
+  fails: (before: number) => boolean,
+): Promise<void> {
+  const handle = await open(folder);
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const { sync } = prototype;
+  let before = 0;
+  t.mock.method(prototype, 'sync', async function (this: FileHandle): Promise<void> {
+    if ((await this.stat()).isDirectory() && fails(before++)) {
+      throw Object.assign(new Error('flush'), { code: 'EIO' });
+    }
+    await sync.call(this);
+  });
+}
+
+test('where a folder cannot be flushed, no public file is left without its private one [URS-046] [URS-054]', async (t) => {
+  const [none, privateOnly]: string[][] = [[], ['escrow.private']];
+  const cases = [
+    { name: 'once, at the private file', fails: (before: number) => before === 0, left: none },
+    { name: 'once, at the public file', fails: (before: number) => before === 1, left: none },
+    { name: 'from the private file on', fails: () => true, left: none },
+    // Whether the public file comes back after a crash nobody can tell: the private one stays.
+    { name: 'from the public file on', fails: (before: number) => before >= 1, left: privateOnly },
+  ];
+  for (const { name, fails, left } of cases) {
+    await inFolder(async (folder) => {
+      await failFlushes(t, folder, fails);
+      const making = makeEscrowPair({ ...options, ...given, folder });
+      await assert.rejects(making, { code: 'seal.target_unwritable' }, name);
+      t.mock.restoreAll();
+      assert.deepEqual(await readdir(folder), left, name);
+    });
+  }
+});
+
+test('a file that another process made meanwhile is not taken away [URS-046]', async () => {
+  for (const [taken, left] of [
+    ['escrow.public', ['escrow.public']],
+    ['escrow.private', ['escrow.private']],
+  ] as const) {
+    await inFolder(async (folder) => {
+      const meanwhile = async (): Promise<string> => {
+        await writeFile(join(folder, taken), 'theirs');
+        return passphrase;
+      };
+      const making = makeEscrowPair({ ...options, passphrase: meanwhile, folder });
+      await assert.rejects(making, { code: 'seal.target_exists' });
+      assert.deepEqual(await readdir(folder), left);
+      assert.equal(await readFile(join(folder, taken), 'utf8'), 'theirs');
+    });
+  }
 });
 
 test('what is no file of a pair, to the letter, is refused', async () => {

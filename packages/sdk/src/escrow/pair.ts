@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEscrowKey, openEscrowKey, parseEscrowRecipient } from '@trialkeep/crypto';
 import type { EscrowProfile, EscrowRecipient } from '@trialkeep/crypto';
@@ -49,7 +49,8 @@ const privateType = 'trialkeep-escrow-key';
 
 /**
  * Makes an escrow pair, without any server. The private file is read back and opened with the passphrase before the public one
- * appears, so that nobody seals to a pair that does not open. Both files come into being, mode 0600, or neither; nothing is replaced.
+ * appears, so that nobody seals to a pair that does not open. Both files come into being, mode 0600, or neither; nothing is replaced. Where
+ * the folder fails so that a public file may have stayed, its private one does too.
  *
  * @throws TrialkeepError `escrow.pair_exists`, `escrow.key_not_kept`; SealError `seal.target_unwritable`, `seal.no_space`; CryptoError `crypto.passphrase_too_short`, `crypto.password_invalid`, `crypto.argument_invalid` for the name
  */
@@ -65,13 +66,13 @@ export async function makeEscrowPair(options: EscrowPairOptions): Promise<Escrow
     const made = await createEscrowKey({ ...more, passphrase: secret });
     signal?.throwIfAborted();
     const [publicTarget, privateTarget] = targets;
-    await writeWhole(privateTarget, made.privateFile);
     try {
+      await writeWhole(privateTarget, made.privateFile);
       await checkKept(privateFile, made, secret);
       signal?.throwIfAborted();
       await writeWhole(publicTarget, made.publicFile);
     } catch (error) {
-      await rm(privateFile, { force: true });
+      await withdrawInOrder([publicTarget, privateTarget]);
       throw error;
     }
     return { recipient: await parseEscrowRecipient(made.publicFile), publicFile, privateFile };
@@ -123,6 +124,18 @@ async function newFile(path: string): Promise<TargetFile> {
 async function writeWhole(target: TargetFile | undefined, text: string): Promise<void> {
   await target?.write(Buffer.from(text));
   await target?.commit();
+}
+
+/**
+ * Takes files back that have their names already, each only once the one before is gone for good: somebody might seal to a public file
+ * that has lost its private one. Never throws: it runs where an error is already under way.
+ */
+async function withdrawInOrder(targets: readonly (TargetFile | undefined)[]): Promise<void> {
+  try {
+    for (const target of targets) await target?.withdraw();
+  } catch {
+    // What could not be taken back stays, with what it needs.
+  }
 }
 
 /** Opens what was written, as it will be opened some day. */

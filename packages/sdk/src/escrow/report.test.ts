@@ -80,6 +80,11 @@ test('a list that does not verify is not sent, not even its good lines [URS-033]
     assert.deepEqual([reported.fresh, reported.acknowledged], [3, 4]);
     assert.deepEqual(client.server.gaps, [{ from: 3, to: 3 }]);
     assert.deepEqual(reported.gaps, client.server.gaps);
+    // What comes later in the place of the gap is not taken.
+    const late = await listOf(folder, [one, two, three]);
+    await assert.rejects(reportOpenings(client, late), { code: 'receipts.in_gap' });
+    assert.equal((await reportOpenings(client, list)).acknowledged, 4);
+    assert.equal(client.server.entries.length, 3);
     const nothing = await reportOpenings(client, await listOf(folder, []));
     assert.deepEqual([nothing.fresh, nothing.receipts], [0, 0]);
   });

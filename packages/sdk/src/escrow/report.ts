@@ -21,8 +21,8 @@ export interface ReportedOpenings extends OpeningsSummary {
  * whole list is verified before the first line is sent. Where sending ends in between, the same list can be brought again; what
  * the ledger has is not sent twice, but for the line that shows that both speak of the same openings.
  *
- * @throws TrialkeepError as `verifyOpenings`; `receipts.forked` where the ledger has other openings of this key; the others of
- * `uses.report` and `ledger.query`
+ * @throws TrialkeepError as `verifyOpenings`; `receipts.forked` where the ledger has other openings of this key, `receipts.in_gap` where it
+ * shows a gap instead of the list's last; the others of `uses.report` and `ledger.query`
  */
 export async function reportOpenings(
   client: Caller,

@@ -37,6 +37,8 @@ export class StandInServer implements Caller {
   away = false;
   /** Answers every request with this error where it is set. */
   refusal: ErrorCode | undefined;
+  /** What that error is about. */
+  refusedField: string | undefined;
   readonly #hashes = new Map<string, string>();
   readonly #ends = new Map<string, { last: number; hash: string }>();
 
@@ -44,7 +46,10 @@ export class StandInServer implements Caller {
     assert.equal(id, 'uses.report');
     const fault = this.away ? 'request lost' : this.faults.shift();
     if (fault === 'request lost') throw sdkError('client.unreachable');
-    if (this.refusal !== undefined) throw new TrialkeepError(this.refusal, errors[this.refusal]);
+    if (this.refusal !== undefined) {
+      const field = this.refusedField;
+      throw new TrialkeepError(this.refusal, errors[this.refusal], { ...(field !== undefined && { field }) });
+    }
     const acknowledged = this.take(batch);
     if (fault === 'answer lost') throw sdkError('client.timeout');
     return { acknowledged };
@@ -56,7 +61,9 @@ export class StandInServer implements Caller {
     const name = (sequence: number): string => `${batch.reporter} ${sequence}`;
     if (batch.first === last + 1 && batch.previous !== hash) throw forked();
     const known = chain.filter(({ receipt }) => receipt.sequence <= last).at(-1);
-    if (known !== undefined && this.#hashes.get(name(known.receipt.sequence)) !== known.hash) throw forked();
+    const expected = known && this.#hashes.get(name(known.receipt.sequence));
+    if (known !== undefined && expected === undefined) throw inGap();
+    if (known !== undefined && expected !== known.hash) throw forked();
     this.batches.push(batch);
     if (batch.first > last + 1) this.gaps.push({ from: last + 1, to: batch.first - 1 });
     for (const { receipt, hash: own } of chain.filter((each) => each.receipt.sequence > last)) {
@@ -70,6 +77,10 @@ export class StandInServer implements Caller {
 
 function forked(): TrialkeepError {
   return new TrialkeepError('receipts.forked', errors['receipts.forked']);
+}
+
+function inGap(): TrialkeepError {
+  return new TrialkeepError('receipts.in_gap', errors['receipts.in_gap']);
 }
 
 /** For `assert.rejects`. */

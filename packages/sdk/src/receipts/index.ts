@@ -1,4 +1,4 @@
-export { exportReceipts, importReceipts } from './list.ts';
+export { acknowledgeReceipts, exportReceipts, importReceipts } from './list.ts';
 export type { ReceiptList } from './list.ts';
 export { openReporter } from './reporter.ts';
 export type { DataKeyUse, EscrowUse, Reporter, ReporterOptions, UseReporter } from './reporter.ts';

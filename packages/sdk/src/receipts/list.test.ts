@@ -3,7 +3,7 @@ import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { StandInServer, inFolder, nameOf, newUse, withCode } from './fixture.test.ts';
-import { exportReceipts, importReceipts } from './list.ts';
+import { acknowledgeReceipts, exportReceipts, importReceipts } from './list.ts';
 import { openReporter } from './reporter.ts';
 
 const recipient = 'c4'.repeat(32);
@@ -98,5 +98,57 @@ test('an export makes no folder, and overwrites nothing unless it is told to', a
     await reporter.close();
     assert.deepEqual(await exportReceipts(folder, list), { reporter: undefined, receipts: 0 });
     await assert.rejects(exportReceipts(folder, list), { code: 'seal.target_exists' });
+  });
+});
+
+test('what was brought by hand makes room in the folder, for good [URS-038] [URS-046]', async () => {
+  await inFolder(async (parent) => {
+    const [folder, list] = [join(parent, 'reporter'), join(parent, 'openings.jsonl')];
+    const client = new StandInServer();
+    const { dataKey } = newUse();
+    const use = { use: 'open' as const, recipient, dataKey, context: {} };
+    const open = () => openReporter({ folder, maxUnsent: 1500 });
+    const full = await open();
+    await Promise.all(
+      Array.from({ length: 1500 }, (_, i) => full.record({ ...use, dataKey: Buffer.from(`${i}`) })),
+    );
+    await assert.rejects(full.record(use), withCode('receipts.too_many'));
+    const brought = async () => {
+      await exportReceipts(folder, list, { overwrite: true });
+      return importReceipts(client, list);
+    };
+    await full.close();
+    const imported = await brought();
+    // The server alone does not make room: it is not there where the folder is.
+    const still = await open();
+    await assert.rejects(still.record(use), withCode('receipts.too_many'));
+    await assert.rejects(acknowledgeReceipts(folder, imported), withCode('receipts.folder_in_use'));
+    await still.close();
+    await acknowledgeReceipts(folder, imported);
+    await acknowledgeReceipts(folder, { ...imported, acknowledged: 3 });
+    const names = (await readdir(folder)).filter((name) => name.startsWith('receipts-'));
+    assert.deepEqual(names, ['receipts-0000000000001001.jsonl']);
+    for (let round = 0; round < 2; round++) {
+      const again = await open();
+      assert.equal(again.unsent, round);
+      await again.record(use);
+      await again.close();
+    }
+    const { acknowledged, reporter } = await brought();
+    assert.equal(acknowledged, 1502);
+    assert.deepEqual([client.entries.length, client.gaps], [1502, []]);
+
+    for (const [wrong, code] of [
+      [{ reporter, acknowledged: 1503 }, 'receipts.outdated'],
+      [{ reporter: 'ab'.repeat(32), acknowledged }, 'client.invalid_input'],
+      [{ reporter, acknowledged: 1.5 }, 'client.invalid_input'],
+      [{ reporter, acknowledged: -1 }, 'client.invalid_input'],
+    ] as const) {
+      await assert.rejects(acknowledgeReceipts(folder, wrong), withCode(code));
+    }
+    await acknowledgeReceipts(folder, { reporter: undefined, acknowledged: 0 });
+    const unchanged = await open();
+    assert.equal(unchanged.unsent, 2);
+    await unchanged.close();
   });
 });

@@ -21,7 +21,7 @@ const maxListBytes = 64 * 1024 * 1024;
 
 /**
  * Writes all receipts of a reporter's folder that are still in it as a signed list, one batch a line, to be carried to the server by
- * hand. The folder stays as it is: nobody has acknowledged anything.
+ * hand. The folder stays as it is until `acknowledgeReceipts`: nobody has acknowledged anything.
  *
  * @throws TrialkeepError `receipts.folder_in_use`, `receipts.folder_unusable`, `receipts.damaged`; SealError `seal.target_…`, `seal.no_space`
  */
@@ -46,6 +46,34 @@ export async function exportReceipts(
     } finally {
       await file.abandon();
     }
+  } finally {
+    await close();
+  }
+}
+
+/**
+ * Lets a reporter's folder forget what `importReceipts` brought to the server, which makes room for more. The newest receipt stays.
+ *
+ * @param imported what `importReceipts` returned for a list of this folder
+ * @throws TrialkeepError `client.invalid_input` for what is of another reporter, or no sequence number; `receipts.outdated` where the
+ * server has more than the folder; `receipts.folder_in_use`, `receipts.folder_unusable`, `receipts.damaged`, `receipts.no_space`,
+ * `receipts.not_written`
+ */
+export async function acknowledgeReceipts(
+  folder: string,
+  imported: { readonly reporter: string | undefined; readonly acknowledged: number },
+): Promise<void> {
+  const { reporter, acknowledged } = imported;
+  if (!Number.isSafeInteger(acknowledged) || acknowledged < 0) {
+    throw sdkError('client.invalid_input', { field: '/acknowledged' });
+  }
+  // An empty list says nothing about anybody.
+  if (reporter === undefined) return;
+  const { id, spool, close } = await openFolder(folder, { make: false });
+  try {
+    if (reporter !== id) throw sdkError('client.invalid_input', { field: '/reporter' });
+    if (acknowledged > spool.last) throw sdkError('receipts.outdated');
+    await spool.release(acknowledged);
   } finally {
     await close();
   }

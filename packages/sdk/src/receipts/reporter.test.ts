@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseReceipt } from '@trialkeep/crypto';
 import { StandInServer, inFolder, nameOf, newUse, withCode } from './fixture.test.ts';
+import { sdkError } from '../errors.ts';
 import { openReporter } from './reporter.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -287,19 +288,122 @@ test('while the server is away receipts are kept up to a bound, and then uses fa
 test('what the server refuses ends the uses, and is sent again only by a reporter that is opened anew [URS-038]', async () => {
   await inFolder(async (folder) => {
     const client = new StandInServer();
-    client.refusal = 'auth.revoked';
     const reporter = await openReporter({ folder, client, ...never });
-    await reporter.record(newUse());
-    await assert.rejects(reporter.flush(), { code: 'auth.revoked' });
-    await assert.rejects(reporter.record(newUse()), withCode('receipts.refused'));
+    await recordMany(reporter, 2);
+    await reporter.flush();
+    await recordMany(reporter, 3);
+    client.refusal = 'key.unknown';
+    client.refusedField = '/uses/1/key';
+    await assert.rejects(reporter.flush(), { code: 'key.unknown' });
+    const refused = { code: 'receipts.refused', message: /\(receipt 4: key\.unknown\)$/ };
+    await assert.rejects(reporter.record(newUse()), refused);
     client.refusal = undefined;
-    await assert.rejects(reporter.record(newUse()), withCode('receipts.refused'));
+    await assert.rejects(reporter.record(newUse()), refused);
     await reporter.close();
-    assert.equal(client.entries.length, 0);
+    assert.equal(client.entries.length, 2);
     const again = await openReporter({ folder, client, ...never });
     await again.record(newUse());
     await again.close();
-    assert.equal(client.entries.length, 2);
+    assert.equal(client.entries.length, 6);
+  });
+});
+
+test('what is said of the credential or the server is no end: uses go on, and are sent once it is over [URS-038]', async () => {
+  await inFolder(async (folder) => {
+    const client = new StandInServer();
+    const reporter = await openReporter({ folder, client, intervalMs: 5 });
+    const transient = [
+      'auth.revoked',
+      'auth.expired',
+      'auth.required',
+      'access.denied',
+      'server.busy',
+    ] as const;
+    for (const code of transient) {
+      client.refusal = code;
+      await reporter.record(newUse());
+      await assert.rejects(reporter.flush(), { code });
+    }
+    await reporter.record(newUse());
+    client.refusal = undefined;
+    // By itself, after a pause.
+    while (client.entries.length < transient.length + 1) await new Promise((go) => setTimeout(go, 5));
+    await reporter.close();
+    assert.deepEqual(client.gaps, []);
+  });
+});
+
+test('an attempt to send that waits for its turn ends with the reporter', async () => {
+  await inFolder(async (folder) => {
+    const first = Promise.withResolvers<void>();
+    const calls: string[] = [];
+    const call = async (id: string): Promise<never> => {
+      calls.push(id);
+      if (calls.length === 1) await first.promise;
+      throw sdkError('client.unreachable');
+    };
+    const reporter = await openReporter({ folder, client: { call }, intervalMs: 5 });
+    await reporter.record(newUse());
+    const pause = () => new Promise((go) => setTimeout(go, 20));
+    while (calls.length === 0) await pause();
+    // Begins the pause before the next attempt, which comes to wait behind the last one, that of closing.
+    await reporter.record(newUse());
+    await Promise.resolve();
+    const closing = reporter.close();
+    await pause();
+    first.resolve();
+    await closing;
+    await pause();
+    assert.equal(calls.length, 2);
+    await (await openReporter({ folder })).close();
+  });
+});
+
+test('a reporter says whose client brings its receipts', async () => {
+  await inFolder(async (folder) => {
+    const client = new StandInServer();
+    const reporter = await openReporter({ folder, client, ...never });
+    assert.equal(reporter.client, client);
+    await reporter.close();
+    const offline = await openReporter({ folder });
+    assert.equal(offline.client, undefined);
+    await offline.close();
+  });
+});
+
+test('what the server has acknowledged does not count against the bound after a restart [URS-038]', async () => {
+  await inFolder(async (folder) => {
+    const client = new StandInServer();
+    const first = await openReporter({ folder, client, maxUnsent: 30, ...never });
+    await recordMany(first, 30);
+    await first.close();
+    client.away = true;
+    const second = await openReporter({ folder, client, maxUnsent: 30, ...never });
+    assert.equal(second.unsent, 0);
+    await recordMany(second, 30);
+    assert.equal(second.unsent, 30);
+    await assert.rejects(second.record(newUse()), withCode('receipts.too_many'));
+    client.away = false;
+    await second.close();
+    assert.equal(client.entries.length, 60);
+    assert.deepEqual(client.gaps, []);
+  });
+});
+
+test('a folder that lacks what was acknowledged, or says so in another form, is damaged [URS-033]', async () => {
+  await inFolder(async (folder) => {
+    const client = new StandInServer();
+    const reporter = await openReporter({ folder, client, ...never });
+    await recordMany(reporter, 3);
+    await reporter.close();
+    const acknowledged = join(folder, 'acknowledged');
+    assert.equal(await readFile(acknowledged, 'utf8'), '3\n');
+    for (const text of ['4\n', '', '3', '03\n', '0\n', '-1\n', '3\n\n', '9'.repeat(16) + '\n']) {
+      await writeFile(acknowledged, text);
+      await assert.rejects(openReporter({ folder }), withCode('receipts.damaged'), text);
+    }
+    await writeFile(acknowledged, '3\n');
+    await (await openReporter({ folder })).close();
   });
 });
 

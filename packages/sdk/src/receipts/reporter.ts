@@ -5,6 +5,7 @@ import type { Caller } from '../client/index.ts';
 import { sdkError, TrialkeepError } from '../errors.ts';
 import { openFolder } from './folder.ts';
 import type { ReporterFolder } from './folder.ts';
+import type { UnsignedBatch } from './spool.ts';
 
 /** One use of a data key. */
 export interface DataKeyUse {
@@ -27,6 +28,8 @@ export interface EscrowUse extends Omit<DataKeyUse, 'key'> {
 export interface UseReporter {
   /** Resolves once the receipt is on disk: only then may what the use gives be released. */
   record(use: DataKeyUse): Promise<void>;
+  /** Who brings the receipts to the server, where somebody does: only data keys that the same client was given belong to this reporter. */
+  readonly client?: Caller | undefined;
 }
 
 export interface ReporterOptions {
@@ -35,7 +38,10 @@ export interface ReporterOptions {
    * can be open on it. It must survive what the process survives, so it belongs on a local disk.
    */
   readonly folder: string;
-  /** Brings the receipts to the server; without it they stay in the folder until they are exported. */
+  /**
+   * Brings the receipts to the server; without it they stay in the folder until they are exported. A reporter belongs to the system of
+   * this client's credential: clients of two systems have a reporter, and a folder, each.
+   */
   readonly client?: Caller;
   /** Receipts that are kept at most until the server has them; 100,000 by default (about 45 MB). Beyond, uses fail. */
   readonly maxUnsent?: number;
@@ -48,13 +54,13 @@ export interface ReporterOptions {
 export interface Reporter extends UseReporter {
   /** The reporter's public key, hexadecimal: its name in the ledger. */
   readonly id: string;
-  /** Receipts on disk that the server has not acknowledged to this process. */
+  /** Receipts on disk that are not acknowledged. */
   readonly unsent: number;
   /**
    * Resolves once a receipt of the use is on disk, together with those of other uses that wait at that moment.
    *
    * @throws TrialkeepError `receipts.no_space`, `receipts.not_written`, `receipts.too_many` (the server has been away for too long),
-   * `receipts.refused`, `receipts.closed`; `client.invalid_input` for a use of a server's key without study and subject
+   * `receipts.refused` (a receipt can never be taken; the detail says which), `receipts.closed`; `client.invalid_input` for a use of a server's key without study and subject
    */
   record(use: DataKeyUse | EscrowUse): Promise<void>;
   /** Resolves once the server has acknowledged everything that was recorded before. @throws TrialkeepError what keeps it from that */
@@ -99,17 +105,28 @@ class FolderReporter implements Reporter {
   #writing: Promise<void> | undefined;
   #sending: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Attempts in a row that did not reach the server. */
+  /** Attempts in a row that did not succeed. */
   #misses = 0;
-  /** Why the server does not take the receipts. */
-  #refusal: TrialkeepError | undefined;
+  /**
+   * Receipts that the server acknowledged to this process. Those that are on disk from before are shown to it again at first, which tells
+   * an older copy of a folder.
+   */
+  #confirmed = 0;
+  /** Why receipts can never be taken, and which. */
+  #refusal: Refusal | undefined;
   #closing: Promise<void> | undefined;
+  /** Set once the folder is being given back: nothing may touch it any more. */
+  #isClosed = false;
 
   constructor(folder: ReporterFolder, client: Caller | undefined, settings: Settings) {
     this.#folder = folder;
     this.#client = client;
     this.#settings = settings;
     if (this.unsent > 0) this.#sendLater();
+  }
+
+  get client(): Caller | undefined {
+    return this.#client;
   }
 
   get id(): string {
@@ -123,7 +140,8 @@ class FolderReporter implements Reporter {
   async record(use: DataKeyUse | EscrowUse): Promise<void> {
     if (this.#closing !== undefined) throw sdkError('receipts.closed');
     if (this.#refusal !== undefined) {
-      throw sdkError('receipts.refused', { detail: this.#refusal.code, cause: this.#refusal });
+      const { error, receipts } = this.#refusal;
+      throw sdkError('receipts.refused', { detail: `${receipts}: ${error.code}`, cause: error });
     }
     if (this.unsent + this.#waiting.length >= this.#settings.maxUnsent) {
       throw sdkError('receipts.too_many', { detail: String(this.#settings.maxUnsent) });
@@ -154,7 +172,9 @@ class FolderReporter implements Reporter {
     } catch {
       // What was not sent is on disk, and is sent by whoever opens the folder next.
     } finally {
+      this.#isClosed = true;
       clearTimeout(this.#timer);
+      while (this.#sending !== undefined) await this.#sending.catch(() => undefined);
       await this.#folder.close();
     }
   }
@@ -194,6 +214,8 @@ class FolderReporter implements Reporter {
   /** Sends until everything that was on disk by now is acknowledged; one attempt is under way at a time. */
   async #sendNow(client: Caller): Promise<void> {
     while (this.#sending !== undefined) await this.#sending.catch(() => undefined);
+    if (this.#isClosed && this.unsent > 0) throw sdkError('receipts.closed');
+    if (this.#isClosed) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#sending = this.#sendAll(client);
@@ -202,7 +224,6 @@ class FolderReporter implements Reporter {
       this.#misses = 0;
     } catch (error) {
       this.#misses += 1;
-      if (isRefusal(error)) this.#refusal = error;
       throw error;
     } finally {
       this.#sending = undefined;
@@ -211,30 +232,57 @@ class FolderReporter implements Reporter {
   }
 
   async #sendAll(client: Caller): Promise<void> {
-    if (this.#refusal !== undefined) throw this.#refusal;
-    const { spool, key } = this.#folder;
-    for (let batch = await spool.next(); batch !== undefined; batch = await spool.next()) {
-      const { uses } = batch;
-      const signed = { ...signUses(key, batch), uses: [...uses] };
-      const { acknowledged } = await client.call('uses.report', signed);
-      const last = batch.first + uses.length - 1;
-      if (acknowledged < last)
-        throw sdkError('client.bad_answer', { detail: 'fewer receipts than were sent' });
-      // Somebody went on from the same key elsewhere.
-      if (acknowledged > spool.last) throw sdkError('receipts.outdated');
-      await spool.release(last);
+    if (this.#refusal !== undefined) throw this.#refusal.error;
+    const { spool } = this.#folder;
+    const next = (): Promise<UnsignedBatch | undefined> => spool.next(this.#confirmed);
+    for (let batch = await next(); batch !== undefined; batch = await next()) {
+      try {
+        this.#confirmed = await this.#send(client, batch);
+      } catch (error) {
+        if (isFinal(error)) this.#refusal = { error, receipts: placeOf(error, batch) };
+        throw error;
+      }
+      // Where this is not kept, the next process counts these receipts until the server has seen them again.
+      await spool.release(this.#confirmed).catch(() => undefined);
     }
+  }
+
+  /** @returns the last of its sequence numbers */
+  async #send(client: Caller, batch: UnsignedBatch): Promise<number> {
+    const { spool, key } = this.#folder;
+    const { acknowledged } = await client.call('uses.report', {
+      ...signUses(key, batch),
+      uses: [...batch.uses],
+    });
+    const last = batch.first + batch.uses.length - 1;
+    if (acknowledged < last) throw sdkError('client.bad_answer', { detail: 'fewer receipts than were sent' });
+    // Somebody went on from the same key elsewhere.
+    if (acknowledged > spool.last) throw sdkError('receipts.outdated');
+    return last;
   }
 }
 
-/** What the server says about the receipts themselves, or about who brings them; anything else may be over in a while. */
-function isRefusal(error: unknown): error is TrialkeepError {
+interface Refusal {
+  readonly error: TrialkeepError;
+  /** Their sequence numbers, in words. */
+  readonly receipts: string;
+}
+
+/**
+ * Whether the same receipts will never be taken: what is said of the receipts themselves. What is said of the credential, the
+ * connection or the state of the server may be over in a while.
+ */
+function isFinal(error: unknown): error is TrialkeepError {
   if (!(error instanceof TrialkeepError)) return false;
   const { code } = error;
-  return (
-    !code.startsWith('server.') &&
-    !['client.unreachable', 'client.timeout', 'client.bad_answer'].includes(code)
-  );
+  return code.startsWith('receipts.') || code.startsWith('request.') || code === 'key.unknown';
+}
+
+/** Which receipts of a batch an error is about: the one that it names, or all. */
+function placeOf({ field }: TrialkeepError, { first, uses }: UnsignedBatch): string {
+  const index = /^\/uses\/(\d{1,4})(?:\/|$)/.exec(field ?? '')?.[1];
+  if (index !== undefined) return `receipt ${first + Number(index)}`;
+  return uses.length === 1 ? `receipt ${first}` : `receipts ${first} to ${first + uses.length - 1}`;
 }
 
 /** @throws TrialkeepError `client.invalid_input` for what no receipt can say: it would stand in the way of all others */

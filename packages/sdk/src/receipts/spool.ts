@@ -5,6 +5,7 @@ import { CryptoError, chainUses, maximumBatchReceipts, noReceipt, parseReceipt }
 import type { AttestedUse, ChainedReceipt, ReceiptBatch } from '@trialkeep/crypto';
 import { sdkError } from '../errors.ts';
 import { syncFolder, systemCode } from '../files.ts';
+import { readReleased, writeReleased } from './released.ts';
 
 /** Receipts that follow each other, ready to be signed. */
 export type UnsignedBatch = Pick<ReceiptBatch, 'first' | 'previous' | 'uses'>;
@@ -36,7 +37,7 @@ export class Spool {
   #last: number;
   #lastHash: string;
   /** Receipts up to this one are acknowledged. */
-  #released = 0;
+  #released: number;
   #file: { readonly handle: FileHandle; bytes: number } | undefined;
   /** What made the state of the file unknown. */
   #broken: unknown;
@@ -45,13 +46,14 @@ export class Spool {
     folder: string,
     reporter: string,
     segments: Segment[],
-    end: { last: number; hash: string },
+    end: { last: number; hash: string; released: number },
   ) {
     this.#folder = folder;
     this.#reporter = reporter;
     this.#segments = segments;
     this.#last = end.last;
     this.#lastHash = end.hash;
+    this.#released = end.released;
   }
 
   /** Reads the chain from the folder, and cuts off the half line that a killed process left at its end. @throws TrialkeepError `receipts.damaged` */
@@ -78,7 +80,12 @@ export class Spool {
       segments.push({ path, first, last: tail.receipt.sequence });
       Object.assign(end, { last: tail.receipt.sequence, hash: tail.hash });
     }
-    return new Spool(folder, reporter, segments, end);
+    const released = await readReleased(folder);
+    if (released > end.last) {
+      const detail = `${folder}: nothing up to receipt ${released}, which is acknowledged`;
+      throw sdkError('receipts.damaged', { detail });
+    }
+    return new Spool(folder, reporter, segments, { ...end, released });
   }
 
   /** Sequence of the newest receipt; 0 before the first. */
@@ -122,8 +129,8 @@ export class Spool {
     this.#lastHash = newest.hash;
   }
 
-  /** The oldest receipts that are not acknowledged, as many as a batch takes; undefined where there are none. */
-  async next(after = this.#released): Promise<UnsignedBatch | undefined> {
+  /** The oldest receipts after that sequence, as many as a batch takes; undefined where there are none. */
+  async next(after: number): Promise<UnsignedBatch | undefined> {
     const segment = this.#segments.find(({ last }) => last > after);
     if (segment === undefined) return undefined;
     const { path, first, last } = segment;
@@ -138,15 +145,29 @@ export class Spool {
     return { first: sequence, previous, uses: chain.map(({ receipt }) => useOf(receipt)) };
   }
 
-  /** Forgets receipts that the server has. The newest receipt stays: the chain goes on from it. */
+  /**
+   * Forgets receipts that the server has. The newest receipt stays: the chain goes on from it.
+   *
+   * @throws TrialkeepError `receipts.no_space`, `receipts.not_written` where they are forgotten by this process alone
+   */
   async release(upTo: number): Promise<void> {
-    this.#released = Math.max(this.#released, upTo);
+    try {
+      await this.#release(upTo);
+    } catch (error) {
+      throw notWritten(error);
+    }
+  }
+
+  async #release(upTo: number): Promise<void> {
+    const isMore = upTo > this.#released;
+    if (isMore) this.#released = upTo;
     const newest = this.#segments.findLast(({ first, last }) => last >= first);
     for (const segment of [...this.#segments]) {
       if (segment === newest || segment.last < segment.first || segment.last > this.#released) continue;
       await rm(segment.path, { force: true });
       this.#segments.splice(this.#segments.indexOf(segment), 1);
     }
+    if (isMore) await writeReleased(this.#folder, upTo);
   }
 
   async close(): Promise<void> {

@@ -30,8 +30,14 @@ export async function httpRanges(url: string, options: HttpRangesOptions = {}): 
     size: first.size,
     read: async (position, length) => {
       if (position + length <= first.bytes.length) return first.bytes.subarray(position, position + length);
-      const { bytes, size, entityTag } = await request(target, options, position, length, first.entityTag);
-      if (size !== first.size || bytes.length !== length || entityTag !== first.entityTag)
+      const { bytes, size, objectVersion } = await request(
+        target,
+        options,
+        position,
+        length,
+        first.objectVersion,
+      );
+      if (size !== first.size || bytes.length !== length || objectVersion !== first.objectVersion)
         throw new SealError('seal.source_changed', nameOf(target));
       return bytes;
     },
@@ -41,7 +47,7 @@ export async function httpRanges(url: string, options: HttpRangesOptions = {}): 
 interface Answer {
   readonly bytes: Buffer;
   readonly size: number;
-  readonly entityTag: string | undefined;
+  readonly objectVersion: string | undefined;
 }
 
 async function request(
@@ -49,7 +55,7 @@ async function request(
   { headers = {}, fetch: send = fetch, timeoutMs = 30_000, signal }: HttpRangesOptions,
   position: number,
   length: number,
-  entityTag?: string,
+  objectVersion?: string,
 ): Promise<Answer> {
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -59,7 +65,7 @@ async function request(
         range: `bytes=${position}-${position + length - 1}`,
         // A range counts bytes of the stored object, not of a compressed answer.
         'accept-encoding': 'identity',
-        ...(entityTag !== undefined && { 'if-match': entityTag }),
+        ...(objectVersion !== undefined && { 'if-match': objectVersion }),
       },
       redirect: 'error',
       credentials: 'omit',
@@ -81,7 +87,8 @@ async function readAnswer(url: URL, response: Response, position: number, length
   if (status !== 206) {
     await response.body?.cancel();
     // Where the object is empty no range of it exists.
-    if (status === 416 && position === 0) return { bytes: Buffer.alloc(0), size: 0, entityTag: undefined };
+    if (status === 416 && position === 0)
+      return { bytes: Buffer.alloc(0), size: 0, objectVersion: undefined };
     throw refusal(url, status);
   }
   const { first, last, size } = contentRange(url, response);
@@ -90,7 +97,7 @@ async function readAnswer(url: URL, response: Response, position: number, length
   const bytes = await readBounded(url, response, last - first + 1);
   const tag = response.headers.get('etag');
   // A weak tag may stand for other bytes, and matches nothing (RFC 9110 section 13.1.1).
-  return { bytes, size, entityTag: tag === null || tag.startsWith('W/') ? undefined : tag };
+  return { bytes, size, objectVersion: tag === null || tag.startsWith('W/') ? undefined : tag };
 }
 
 function refusal(url: URL, status: number): SealError {

@@ -136,6 +136,8 @@ test('a use-logged key serves only where each use is reported, before anything o
       return Promise.resolve();
     },
   };
+  const foreign: UseReporter = { ...reporter, client: new StandInKeys() };
+  assert.throws(() => serverKeys(client, { key, reporter: foreign }), { code: 'client.invalid_input' });
   const keys = cachedKeys(serverKeys(client, { key, reporter }));
   const message = await sealBytes(keys, plaintext, { context });
   await sealBytes(keys, plaintext, { context });

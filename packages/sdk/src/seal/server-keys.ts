@@ -31,10 +31,14 @@ export interface ServerKeysOptions {
  * Data keys of a Trialkeep server. Each request leaves an entry in its ledger, and may be refused with a TrialkeepError of
  * `keys.generate-data-key` or `keys.decrypt-data-key`.
  *
- * @throws CryptoError `crypto.recipients_invalid` for recipients that do not go together
+ * @throws CryptoError `crypto.recipients_invalid` for recipients that do not go together; TrialkeepError `client.invalid_input` for a
+ * reporter of another client
  */
 export function serverKeys(client: Caller, options: ServerKeysOptions = {}): KeySource {
-  const { recipients = [] } = options;
+  const { recipients = [], reporter } = options;
+  if (reporter?.client !== undefined && reporter.client !== client) {
+    throw sdkError('client.invalid_input', { field: '/reporter', detail: 'it reports to another client' });
+  }
   checkRecipients(recipients, 1);
   return {
     sealingKey: (context, more) => generate(client, options, context, more),

@@ -99,7 +99,13 @@ for (const store of stores) {
         [{ from: 1, to: 2 }, undefined, { from: 5, to: 7 }, undefined],
       );
       const late = admit('uses.report', service, reporter.batch(5, 7));
-      await assert.rejects(late, refusal('receipts.forked'));
+      await assert.rejects(late, refusal('receipts.in_gap'));
+      await assert.rejects(admit('uses.report', service, reporter.batch(4, 6)), refusal('receipts.in_gap'));
+      const refused = (await useEntries(node, tenant)).at(-1);
+      assert.deepEqual(
+        [refused?.outcome, refused?.code, refused?.['reporter']],
+        ['refused', 'receipts.in_gap', reporter.id],
+      );
       // What spans it has all been signed, and is known.
       assert.deepEqual(await admit('uses.report', service, reporter.batch(3, 9)), { acknowledged: 9 });
       assert.deepEqual(sequences(await useEntries(node, tenant)), [3, 4, 8, 9]);
@@ -200,7 +206,8 @@ for (const store of stores) {
                 : known !== undefined && known === chain[Math.min(last, end) - 1]?.hash;
             const asked = admit('uses.report', service, from.batch(first, end));
             if (!fits) {
-              await assert.rejects(asked, refusal('receipts.forked'));
+              const isInGap = first <= last && known === undefined;
+              await assert.rejects(asked, refusal(isInGap ? 'receipts.in_gap' : 'receipts.forked'));
               continue;
             }
             for (let i = Math.max(first, last + 1); i <= end; i++) written.set(i, chain[i - 1]?.hash ?? '');

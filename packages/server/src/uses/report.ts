@@ -113,9 +113,9 @@ async function checkChain(
   // The newest of those that came before vouches for the others.
   const position = Math.min(receipts.length, last + 1 - first) - 1;
   const expected = await store.findReceipt(tx, rowKey, { log, reporter, sequence: first + position });
-  if (receipts[position]?.hash !== expected) {
-    throw new OperationError('receipts.forked', { field: `/uses/${position}` });
-  }
+  const field = `/uses/${position}`;
+  if (expected === undefined) throw new OperationError('receipts.in_gap', { field });
+  if (receipts[position]?.hash !== expected) throw new OperationError('receipts.forked', { field });
 }
 
 function itemsOf(
