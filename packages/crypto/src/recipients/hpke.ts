@@ -115,6 +115,7 @@ export async function hpkeIdentity(
   const info = infoOf(o.suite, id);
   const secretEnd = versionBytes + hpkeSuites[o.suite].encapsulatedBytes;
   return Object.freeze({
+    kind: 'hybrid' as const,
     id,
     async unwrap(encrypted: EncryptedDataKey, context: EncryptionContext): Promise<Buffer | undefined> {
       const { providerId, providerInfo, ciphertext } = encrypted;

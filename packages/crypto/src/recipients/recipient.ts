@@ -25,6 +25,8 @@ export interface Recipient {
 
 /** Somebody who can open. */
 export interface Identity {
+  /** of whoever wraps for it: only for a `symmetric` one must they know a secret; left out, anybody can */
+  readonly kind?: RecipientKind;
   /**
    * Attacker-controlled: `encrypted` and `context` are not authenticated yet.
    *

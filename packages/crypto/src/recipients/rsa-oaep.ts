@@ -55,6 +55,7 @@ export function rsaOaepRecipient(o: RawRsaKey & { readonly publicKey: KeyObject 
 export function rsaOaepIdentity(o: RawRsaKey & { readonly privateKey: KeyObject }): Identity {
   const { hash, name, modulusBytes } = requireRawRsa(o, o.privateKey, 'private');
   return Object.freeze({
+    kind: 'classical' as const,
     async unwrap(encrypted: EncryptedDataKey) {
       if (encrypted.providerId !== o.namespace || !name.equals(encrypted.providerInfo)) return undefined;
       if (encrypted.ciphertext.length !== modulusBytes) throw new CryptoError('crypto.ciphertext_invalid');

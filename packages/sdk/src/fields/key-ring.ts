@@ -67,15 +67,18 @@ interface HeldRow extends FieldKeyRow {
 /** What this process seals a context under. */
 interface Current {
   readonly row: HeldRow;
-  readonly readAtMs: number;
+  readAtMs: number;
   seals: number;
   /** The data key is not for this process to open: it comes from `sealingKey` each time. */
   sealOnly: boolean;
+  /** Anybody could have wrapped it, and this process did not: it may be known to whoever writes the key table. */
+  isUnproven: boolean;
 }
 
 /** How long this process may not know that another one has renewed a data key, ms. */
 const currentForMs = 60_000;
-const renewals = 3;
+/** As many processes can renew a data key at the same time, each for itself. */
+const renewals = 16;
 
 /** Why a data key that exists is not opened, though another can be made: the server is away, or only sealing is permitted. */
 const sealOnlyCodes: ReadonlySet<string> = new Set([
@@ -96,6 +99,8 @@ export class KeyRing {
   readonly #clock: () => number;
   readonly #rows: LeastRecent<HeldRow>;
   readonly #current: LeastRecent<Current>;
+  /** What this process made itself, and so may seal under whoever could have wrapped it. */
+  readonly #made: LeastRecent<Current>;
   readonly #indexRows: LeastRecent<HeldRow>;
   readonly #fieldKeys = new WeakMap<KeyObject, FieldKey>();
   readonly #indexes = new WeakMap<KeyObject, Map<string, BlindIndex>>();
@@ -109,6 +114,7 @@ export class KeyRing {
     this.#clock = clock;
     this.#rows = new LeastRecent(bounds.maxRows);
     this.#current = new LeastRecent(bounds.maxRows);
+    this.#made = new LeastRecent(bounds.maxRows);
     this.#indexRows = new LeastRecent(bounds.maxRows);
   }
 
@@ -119,15 +125,17 @@ export class KeyRing {
    */
   async sealing(context: BoundContext, seals: number, signal?: AbortSignal): Promise<OpenedKey> {
     const known = this.#knownCurrent(context);
-    const key = known === undefined ? undefined : await this.#openCurrent(known, seals, signal);
+    const key = known === undefined ? undefined : await this.#openCurrent(context, known, seals, signal);
     return key ?? this.#oneByOne(context, () => this.#ready(context, seals, signal));
   }
 
   async #ready(context: BoundContext, seals: number, signal?: AbortSignal): Promise<OpenedKey> {
     for (let attempt = 0; attempt < renewals; attempt += 1) {
       const current = this.#knownCurrent(context) ?? (await this.#readCurrent(context));
-      const key = current === undefined ? undefined : await this.#openCurrent(current, seals, signal);
-      const ready = key ?? (await this.#renew(context, current, seals, signal));
+      const key =
+        current === undefined ? undefined : await this.#openCurrent(context, current, seals, signal);
+      const made = key ?? (await this.#openMade(context, current, seals, signal));
+      const ready = made ?? (await this.#renew(context, current, seals, signal));
       if (ready !== undefined) return ready;
     }
     throw sdkError('fields.key_conflict');
@@ -167,6 +175,11 @@ export class KeyRing {
       (await this.#oneByOne(context, () => this.#readyIndexRow(context, signal)));
     const opening = await this.#dataKeyOf(row, signal);
     if (opening === undefined) throw sdkError('fields.no_key');
+    if (opening.sealerAuthenticated !== true) {
+      // Whoever put a key of their own into the table could test guesses against every token.
+      const detail = `${settings.field}: anybody can wrap keys for ${opening.key}`;
+      throw sdkError('fields.index_refused', { detail });
+    }
     const index = this.#indexOf(opening.dataKey, settings);
     return { index, report: async () => opening.reportUse?.() };
   }
@@ -206,10 +219,12 @@ export class KeyRing {
     const known = this.#current.get(context.id);
     const row = await this.#newest(context);
     if (row === undefined) return undefined;
-    const isSame = known !== undefined && referenceId(known.row.keyRef) === referenceId(row.keyRef);
-    const seals = isSame ? known.seals : 0;
-    const current: Current = { row, readAtMs: this.#clock(), seals, sealOnly: false };
+    const made = this.#made.get(context.id);
+    const same = [known, made].find((each) => each !== undefined && isSameKey(each.row, row));
+    const seals = same?.seals ?? 0;
+    const current: Current = { row, readAtMs: this.#clock(), seals, sealOnly: false, isUnproven: false };
     this.#current.set(context.id, current);
+    if (made !== undefined && same === made) this.#made.set(context.id, current);
     return current;
   }
 
@@ -227,20 +242,45 @@ export class KeyRing {
     return ageMs <= this.#bounds.maxKeyAgeMs && used + seals <= this.#bounds.maxSealsPerKey;
   }
 
-  /** Undefined where another data key has to be made: this one is used up, or not for this process to open. */
-  async #openCurrent(current: Current, seals: number, signal?: AbortSignal): Promise<OpenedKey | undefined> {
-    if (current.sealOnly || !this.#isFresh(current, seals)) return undefined;
+  /** Undefined where another data key has to be made: this one is used up, not for this process to open, or anybody's. */
+  async #openCurrent(
+    context: BoundContext,
+    current: Current,
+    seals: number,
+    signal?: AbortSignal,
+  ): Promise<OpenedKey | undefined> {
+    if (current.sealOnly || current.isUnproven || !this.#isFresh(current, seals)) return undefined;
     try {
-      const key = await this.#open(current.row, signal);
-      if (key !== undefined) {
+      const opening = await this.#dataKeyOf(current.row, signal);
+      if (opening !== undefined) {
+        const made = this.#made.get(context.id);
+        const isMadeHere = made !== undefined && isSameKey(made.row, current.row);
+        current.isUnproven = opening.sealerAuthenticated !== true && !isMadeHere;
+        if (current.isUnproven) return undefined;
         current.seals += seals;
-        return key;
+        return this.#opened(opening);
       }
     } catch (error) {
       if (!(error instanceof TrialkeepError && sealOnlyCodes.has(error.code))) throw error;
     }
     current.sealOnly = true;
     return undefined;
+  }
+
+  /** The data key that this process made, where the newest is one that anybody could have. */
+  async #openMade(
+    context: BoundContext,
+    current: Current | undefined,
+    seals: number,
+    signal?: AbortSignal,
+  ): Promise<OpenedKey | undefined> {
+    const made = this.#made.get(context.id);
+    if (current?.isUnproven !== true || made === undefined) return undefined;
+    const key = await this.#openCurrent(context, made, seals, signal);
+    if (key === undefined) return undefined;
+    made.readAtMs = this.#clock();
+    this.#current.set(context.id, made);
+    return key;
   }
 
   /** Undefined where another process was first. */
@@ -258,7 +298,9 @@ export class KeyRing {
     const id = referenceId(candidate.keyRef);
     if (this.#rows.get(id)?.contextId === context.id) return this.#opened(made);
     if (await this.#store.insert(candidate)) {
-      this.#current.set(context.id, { row: candidate, readAtMs: this.#clock(), seals, sealOnly });
+      const renewed = { row: candidate, readAtMs: this.#clock(), seals, sealOnly, isUnproven: false };
+      this.#current.set(context.id, renewed);
+      this.#made.set(context.id, renewed);
     } else if (!(await this.#isKept(candidate))) {
       this.#current.delete(context.id);
       return undefined;
@@ -326,6 +368,10 @@ export class KeyRing {
     indexes.set(id, index);
     return index;
   }
+}
+
+function isSameKey(one: HeldRow, other: HeldRow): boolean {
+  return referenceId(one.keyRef) === referenceId(other.keyRef);
 }
 
 export function referenceId(reference: Uint8Array): string {

@@ -248,9 +248,25 @@ for (const each of databases) {
                 "seen = '2026-03-29 01:30:00.123456Z'",
                 'weight = 12345678901234567890.5',
                 "answers = '[12345678901234567890]'",
+                "answers = '[0.1000000000000000055]'",
                 "answers = 'null'",
               ]
-            : ["seen = '2026-03-29'", "weight = 'heavy'", "answers = '{'", "answers = 'null'", 'active = 7'];
+            : [
+                "seen = '2026-03-29'",
+                "weight = 'heavy'",
+                "answers = '{'",
+                "answers = 'null'",
+                'active = 7',
+              ].concat(
+                [
+                  '{"barcode":12345678901234567890}',
+                  '[0.1000000000000000055]',
+                  '[1e400]',
+                  '[1e-400]',
+                  '{"a":1,"a":2}',
+                  '[{"b":{"a":"\\":","\\u0061":2}}]',
+                ].map((json) => `answers = '${json}'`),
+              );
         for (const assignment of wrong) {
           await on.execute(
             "delete from patient; insert into patient (id, subject, name) values ('one', 'a1', 'Ada')",
@@ -293,6 +309,25 @@ test('a write between any two steps is neither lost nor left in clear, nor are t
     await migrateDisturbed(on, new TestKeys(), 1, writes);
     await on.close();
   }
+});
+
+test('JSON that a double and an object hold exactly is migrated, however it is written [URS-047]', async () => {
+  await withPatients(databases[0], async (on, keys) => {
+    const written =
+      '{"a": [1.0, 1E2, -0.0, 0.1, 120e-1, 5e-324, 9007199254740993e0], "b\\":": {"a": ":"}, "": "a:"}';
+    const json = written.replace('9007199254740993e0', '9007199254740992');
+    await on.execute(`insert into patient (id, subject, answers) values ('one', 'a1', '${json}')`);
+    const { table, rows } = tableOf(on, keys, 'sealed');
+    assert.equal((await migrateToSealed(on.database, table)).doneRows, 1);
+    const [row] = await rows.find({});
+    assert.deepEqual(row?.answers_sealed, {
+      a: [1, 100, 0, 0.1, 12, 5e-324, 2 ** 53],
+      'b":': { a: ':' },
+      '': 'a:',
+    });
+    await on.execute(`insert into patient (id, subject, answers) values ('two', 'a1', '${written}')`);
+    await assert.rejects(migrateToSealed(on.database, table), withCode('fields.migration_mismatch'));
+  });
 });
 
 test('a migration stops between batches when it is told to, and goes on later', async () => {

@@ -2,6 +2,7 @@ import { encodeFieldValue } from '@trialkeep/crypto';
 import type { FieldValue } from '@trialkeep/crypto';
 import { sdkError, TrialkeepError } from '../errors.ts';
 import type { Column, PlainDescription } from './description.ts';
+import { InexactJson, requireExactJson } from './exact-json.ts';
 import { forEach, workThrough } from './passes.ts';
 import type { PassOptions, PassResult } from './passes.ts';
 import { identifier, joinSql, run, sql } from './sql.ts';
@@ -209,9 +210,11 @@ class Migration {
       const cell = { row, column, sealed: row[column.name] as Uint8Array | null, fingerprint };
       let value: FieldValue | null;
       try {
+        if (column.type === 'json' && column.plain.fromPlain === undefined) requireExactJson(fingerprint);
         value = valueOf(column, row[column.plain.column]);
       } catch (error) {
-        throw this.#mismatch(cell, 'it cannot be read', error);
+        const why = error instanceof InexactJson ? error.message : 'it cannot be read';
+        throw this.#mismatch(cell, why, error);
       }
       // Such as a null within a column of JSON, which would be no value once it is sealed.
       if (value === null) throw this.#mismatch(cell, 'it is a null of its type');

@@ -12,7 +12,7 @@ import {
   sqliteDatabase,
   sqlTable,
 } from './index.ts';
-import type { SdkErrorCode } from './index.ts';
+import type { SdkErrorCode, SqlTable } from './index.ts';
 import type { FieldKeyRow, FieldKeyStore, TableDescription } from './index.ts';
 
 function setUp({ database }: TestDatabase, description: TableDescription = diary) {
@@ -75,6 +75,48 @@ for (const { name, skip, with: withStore } of stores) {
     });
   });
 }
+
+const otherTable: TableDescription = {
+  table: 'other',
+  rowId: 'id',
+  contextColumns: ['study'],
+  context: ({ study }) => ({ study: String(study) }),
+  columns: { n: { type: 'text' } },
+};
+
+/** Tables that take `given` for `stored`, or make it that. */
+const uuid = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11';
+const respelt = {
+  postgres: [
+    {
+      create: 'id text primary key, study uuid',
+      stored: { id: '2', study: uuid },
+      given: { id: '2', study: uuid.toUpperCase() },
+    },
+    {
+      create: 'id bigint primary key, study text',
+      stored: { id: 7, study: 'a' },
+      given: { id: '07', study: 'a' },
+    },
+    {
+      create: 'id char(3) primary key, study text',
+      stored: { id: 'abc', study: 'a' },
+      given: { id: 'abc ', study: 'a' },
+    },
+  ],
+  sqlite: [
+    {
+      create: 'id integer primary key, study text',
+      stored: { id: 7, study: 'a' },
+      given: { id: '07', study: 'a' },
+    },
+    {
+      create: 'id text primary key, study integer',
+      stored: { id: 'a', study: 3 },
+      given: { id: 'a', study: '3.0' },
+    },
+  ],
+} as const;
 
 for (const each of databases) {
   const { name, skip } = each;
@@ -149,6 +191,36 @@ for (const each of databases) {
         await assert.rejects(rows.update({ id: 'one' }, { name: 'x' }), withCode('fields.row_invalid'));
         await assert.rejects(rows.update(key, { subject: 'a2' }), withCode('fields.query_unsupported'));
         await assert.rejects(rows.update(key, {}), withCode('fields.row_invalid'));
+      });
+    },
+  );
+
+  test(
+    `a row id or context that the database spells otherwise is refused, and no value is lost: ${name} [URS-046] [URS-047]`,
+    { skip },
+    async () => {
+      await onDatabase(each, async (on) => {
+        const { rows: others } = setUp(on, otherTable);
+        const rows = others as unknown as SqlTable<Record<string, unknown>>;
+        for (const { create, stored, given } of respelt[on.database.dialect]) {
+          await on.execute(
+            `drop table if exists other; create table other (${create}, note text, n ${on.database.dialect === 'postgres' ? 'bytea' : 'blob'})`,
+          );
+          const row = { ...stored, n: 'first', note: null };
+          await assert.rejects(
+            rows.insert([
+              { ...stored, id: 1, n: 'kept?', note: null },
+              { ...given, n: 'lost', note: null },
+            ]),
+            withCode('fields.row_invalid'),
+          );
+          assert.deepEqual(await on.rows('select * from other'), [], create);
+          await rows.insert([row]);
+          assert.equal(await rows.update(given, { n: 'lost' }), false, create);
+          assert.equal(await rows.update(stored, { n: 'second' }), true, create);
+          const [read] = await rows.find({});
+          assert.equal(read?.['n'], 'second');
+        }
       });
     },
   );
@@ -240,6 +312,20 @@ for (const each of databases) {
     },
   );
 }
+
+test('what a collation finds in other letters is not changed [URS-047]', async () => {
+  await onDatabase(databases[0], async (on) => {
+    await on.execute('create table other (id text collate nocase primary key, study text, n blob)');
+    const { rows: others } = setUp(on, otherTable);
+    const rows = others as unknown as SqlTable<Record<string, unknown>>;
+    await rows.insert([{ id: 'a0ee', study: 's', n: 'first' }]);
+    assert.equal(await rows.update({ id: 'A0EE', study: 's' }, { n: 'lost' }), false);
+    assert.deepEqual(
+      (await rows.find({ id: 'A0EE' })).map(({ n }) => n),
+      ['first'],
+    );
+  });
+});
 
 test('a key is not kept within a transaction that could yet be rolled back [URS-046]', async () => {
   const [sqlite] = databases;

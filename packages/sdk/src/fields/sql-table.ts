@@ -1,6 +1,7 @@
 import { sdkError } from '../errors.ts';
-import { identifier, joinSql, run, sql } from './sql.ts';
-import type { Sql, SqlDatabase, SqlValue } from './sql.ts';
+import { exactText, failingUnless, spelling, spellingFailure, spellingsOf } from './spelling.ts';
+import { identifier, joinSql, run, Sql, sql } from './sql.ts';
+import type { SqlDatabase, SqlValue } from './sql.ts';
 import type { FieldTable, Row } from './table.ts';
 
 /** What `find` takes beside its conditions. */
@@ -13,11 +14,14 @@ export interface FindOptions {
 
 /** A table with sealed columns in a database that is spoken to in SQL: `pg` or `node:sqlite`, without a query builder. */
 export interface SqlTable<T extends object> {
-  /** Inserts rows that have the same columns, in one statement for as many as fit. */
+  /**
+   * Inserts rows that have the same columns, in one statement for as many as fit. A statement fails, with `fields.row_invalid` and
+   * nothing inserted by it, where the database spells a row id or a column of the context otherwise than it was given.
+   */
   insert(rows: readonly T[]): Promise<void>;
   /**
    * Changes columns of one row. `key` has the row id and the columns of the context, and any further columns that must have a certain
-   * value for the change to be made.
+   * value for the change to be made. Row id and context are compared letter by letter, by no collation and no type of the database.
    *
    * @returns whether there was such a row
    */
@@ -30,6 +34,8 @@ export interface SqlTable<T extends object> {
 
 /** Bound parameters of one statement; SQLite takes 32,766, PostgreSQL 65,535. */
 const maximumParameters = 30_000;
+/** SQLite compares the spelling of each row with that of every other in the statement. */
+const maximumRows = 1000;
 
 /**
  * @throws, from its functions, TrialkeepError `fields.query_unsupported` for what cannot be done on sealed values, and as `FieldTable`
@@ -52,19 +58,26 @@ export function sqlTable<T extends object = Record<string, unknown>>(
         }
       }
       const names = joinSql(columns.map(identifier), ', ');
-      const rowsAtOnce = Math.max(1, Math.floor(maximumParameters / Math.max(1, columns.length)));
+      const parametersPerRow = Math.max(1, columns.length) + table.boundColumns.length;
+      const rowsAtOnce = Math.max(1, Math.min(maximumRows, Math.floor(maximumParameters / parametersPerRow)));
       for (let start = 0; start < sealed.length; start += rowsAtOnce) {
-        const values = sealed.slice(start, start + rowsAtOnce).map((row) => {
+        const some = sealed.slice(start, start + rowsAtOnce);
+        const values = some.map((row) => {
           return sql`(${joinSql(
             columns.map((column) => sql`${row[column] as SqlValue}`),
             ', ',
           )})`;
         });
-        await run(database, sql`insert into ${name} (${names}) values ${joinSql(values, ', ')}`);
+        const returning = checkedSpelling(database, table, some);
+        const statement = sql`insert into ${name} (${names}) values ${joinSql(values, ', ')}${returning}`;
+        await run(database, statement).catch((error: unknown) => {
+          throw spellingFailure(error, table.name) ?? error;
+        });
       }
     },
     async update(key, changes) {
-      for (const column of [table.rowId, ...table.contextColumns]) {
+      const names = table.boundColumns;
+      for (const column of names) {
         if (Object.hasOwn(changes, column)) {
           throw sdkError('fields.query_unsupported', {
             detail: `${column} is what the row's values are bound to`,
@@ -74,14 +87,17 @@ export function sqlTable<T extends object = Record<string, unknown>>(
           throw sdkError('fields.row_invalid', { detail: `${table.name} without ${column}` });
         }
       }
-      const names = [table.rowId, ...table.contextColumns];
       const bound = Object.fromEntries(names.map((column) => [column, (key as Row)[column]]));
       const [sealed = {}] = await table.seal([{ ...changes, ...bound }]);
       const assignments = Object.entries(sealed)
         .filter(([column, value]) => !names.includes(column) && value !== undefined)
         .map(([column, value]) => sql`${identifier(column)} = ${value as SqlValue}`);
       if (assignments.length === 0) throw sdkError('fields.row_invalid', { detail: 'nothing is changed' });
-      const where = await conditionsOf(table, key);
+      const exact = names.flatMap((column) => {
+        const text = spelling(bound[column]);
+        return text === undefined ? [] : [sql`${textOf(database, column)} = ${text}`];
+      });
+      const where = joinSql([await conditionsOf(table, key), ...exact], ' and ');
       const { changed } = await run(
         database,
         sql`update ${name} set ${joinSql(assignments, ', ')} where ${where}`,
@@ -97,6 +113,30 @@ export function sqlTable<T extends object = Record<string, unknown>>(
     },
     open: async (rows) => table.open<T>(rows),
   };
+}
+
+function textOf({ dialect }: SqlDatabase, column: string): Sql {
+  return new Sql(exactText(dialect), [identifier(column)]);
+}
+
+/** What lets an insertion fail whose rows the database has under other ids or contexts than their values are bound to. */
+function checkedSpelling(database: SqlDatabase, table: FieldTable, rows: readonly Row[]): Sql {
+  const spellings = spellingsOf(table, rows);
+  if (spellings === undefined) return sql``;
+  const stored = joinSql(
+    spellings.columns.map((column) => textOf(database, column)),
+    ', ',
+  );
+  const texts = (row: readonly string[]): Sql =>
+    joinSql(
+      row.map((text) => sql`${text}`),
+      ', ',
+    );
+  const given = joinSql(
+    spellings.rows.map((row) => sql`(${texts(row)})`),
+    ', ',
+  );
+  return sql` returning ${new Sql(failingUnless(database.dialect), [sql`(${stored}) in (values ${given})`])}`;
 }
 
 async function conditionsOf(table: FieldTable, conditions: Row): Promise<Sql> {

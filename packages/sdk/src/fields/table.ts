@@ -40,6 +40,8 @@ export class FieldTable {
   readonly rowId: string;
   /** What `context` reads. */
   readonly contextColumns: readonly string[];
+  /** The row id and those, each once: what values are bound to. */
+  readonly boundColumns: readonly string[];
   /** By name. */
   readonly columns: ReadonlyMap<string, Column>;
   readonly #fields: Fields;
@@ -54,10 +56,11 @@ export class FieldTable {
     this.name = description.table;
     this.rowId = description.rowId;
     this.contextColumns = description.contextColumns ?? [];
+    this.boundColumns = [...new Set([this.rowId, ...this.contextColumns])];
     this.columns = new Map(columns.map((column) => [column.name, column]));
     const kept = columns.flatMap(({ index, plain }) => [index?.column ?? [], plain?.column ?? []].flat());
     this.#meanings = new Map([
-      ...[this.rowId, ...this.contextColumns].map((name) => [name, 'bound'] as const),
+      ...this.boundColumns.map((name) => [name, 'bound'] as const),
       ...columns.map(({ name }) => [name, 'sealed'] as const),
       ...kept.map((name) => [name, 'kept'] as const),
     ]);

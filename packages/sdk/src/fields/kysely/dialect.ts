@@ -12,11 +12,14 @@ import type {
   TransactionSettings,
 } from 'kysely';
 import { sdkError } from '../../errors.ts';
+import { spellingFailure } from '../spelling.ts';
 import { sqliteValue } from '../sql.ts';
 import type { SqlAnswer, SqlDatabase, SqlValue } from '../sql.ts';
 import type { FieldTable } from '../table.ts';
 import { planQuery } from './plan.ts';
+import type { QueryPlan } from './plan.ts';
 import { DeclaredTables } from './scope.ts';
+import { comparedColumn } from './spelling.ts';
 
 /**
  * A Kysely dialect that seals and opens the columns of declared tables on their way to and from the database: inserts and updates are
@@ -26,10 +29,12 @@ import { DeclaredTables } from './scope.ts';
  * A function given to Kysely as `log` sees queries before they are sealed: their parameters are plaintext.
  *
  * @param inner the dialect of the database: PostgreSQL or SQLite
+ * @throws TrialkeepError `fields.declaration_invalid` for another, or without a table
  */
 export function sealedDialect(inner: Dialect, tables: readonly FieldTable[]): Dialect {
   if (tables.length === 0) throw sdkError('fields.declaration_invalid', { detail: 'no table' });
-  return new SealedDialect(inner, new DeclaredTables(tables));
+  const name = dialectOf(inner.createAdapter());
+  return new SealedDialect(inner, new DeclaredTables(tables, name));
 }
 
 class SealedDialect implements Dialect {
@@ -147,8 +152,10 @@ class SealedConnection implements DatabaseConnection {
     const plan = await planQuery(compiled.query, this.#tables);
     if (plan === undefined) return this.inner.executeQuery<R>(compiled, options);
     const sealed = this.#compiler.compileQuery(plan.node, compiled.queryId);
-    const answer = await this.inner.executeQuery<R>(sealed, options);
-    return { ...answer, rows: await plan.result.open(answer.rows) };
+    const answer = await this.inner.executeQuery<R>(sealed, options).catch((error: unknown) => {
+      throw meaningOf(error, plan);
+    });
+    return openAnswer(answer, plan);
   }
 
   async *streamQuery<R>(
@@ -156,10 +163,35 @@ class SealedConnection implements DatabaseConnection {
   ): AsyncIterableIterator<QueryResult<R>> {
     const plan = await planQuery(compiled.query, this.#tables);
     const sealed = plan && this.#compiler.compileQuery(plan.node, compiled.queryId);
-    for await (const answer of this.inner.streamQuery<R>(sealed ?? compiled, chunkSize, options)) {
-      yield plan === undefined ? answer : { ...answer, rows: await plan.result.open(answer.rows) };
+    try {
+      for await (const answer of this.inner.streamQuery<R>(sealed ?? compiled, chunkSize, options)) {
+        yield plan === undefined ? answer : await openAnswer(answer, plan);
+      }
+    } catch (error) {
+      throw plan === undefined ? error : meaningOf(error, plan);
     }
   }
+}
+
+/** The answer as the query asked for it: a column that was added to compare is not among its columns. */
+async function openAnswer<R>(
+  answer: QueryResult<R>,
+  { result, comparesFor }: QueryPlan,
+): Promise<QueryResult<R>> {
+  if (comparesFor === undefined) return { ...answer, rows: await result.open(answer.rows) };
+  const { [comparedColumn]: _, ...first } = (answer.rows[0] ?? {}) as Record<string, unknown>;
+  // SQLite counts no rows where there is something to return.
+  const numAffectedRows = answer.numAffectedRows ?? BigInt(answer.rows.length);
+  if (Object.keys(first).length === 0) return { ...answer, numAffectedRows, rows: [] };
+  const rows = answer.rows.map((row) => {
+    const { [comparedColumn]: _, ...own } = row as Record<string, unknown>;
+    return own as R;
+  });
+  return { ...answer, numAffectedRows, rows: await result.open(rows) };
+}
+
+function meaningOf(error: unknown, { comparesFor }: QueryPlan): unknown {
+  return (comparesFor !== undefined && spellingFailure(error, comparesFor)) || error;
 }
 
 /**
@@ -171,13 +203,10 @@ class SealedConnection implements DatabaseConnection {
 // What tables there are is of no consequence here.
 // oxlint-disable-next-line typescript/no-explicit-any
 export function kyselyDatabase(db: Kysely<any>): SqlDatabase {
-  const { adapter } = db.getExecutor();
-  const isSqlite = adapter instanceof SqliteAdapter;
-  if (!isSqlite && !(adapter instanceof PostgresAdapter)) {
-    throw sdkError('fields.declaration_invalid', { detail: 'a dialect other than PostgreSQL and SQLite' });
-  }
+  const dialect = dialectOf(db.getExecutor().adapter);
+  const isSqlite = dialect === 'sqlite';
   return {
-    dialect: isSqlite ? 'sqlite' : 'postgres',
+    dialect,
     async query(text, parameters): Promise<SqlAnswer> {
       const values: SqlValue[] = isSqlite ? parameters.map(sqliteValue) : [...parameters];
       const { rows, numAffectedRows } = await db.executeQuery(CompiledQuery.raw(text, values));
@@ -185,4 +214,10 @@ export function kyselyDatabase(db: Kysely<any>): SqlDatabase {
     },
     inTransaction: () => db.isTransaction,
   };
+}
+
+function dialectOf(adapter: DialectAdapter): SqlDatabase['dialect'] {
+  if (adapter instanceof SqliteAdapter) return 'sqlite';
+  if (adapter instanceof PostgresAdapter) return 'postgres';
+  throw sdkError('fields.declaration_invalid', { detail: 'a dialect other than PostgreSQL and SQLite' });
 }

@@ -4,7 +4,7 @@ import { Kysely, sql } from 'kysely';
 import type { Dialect, Driver } from 'kysely';
 import { databases, diary, diaryRow, onDatabase, TestKeys, withCode } from '../fixture.test.ts';
 import type { DiaryRow, TestDatabase } from '../fixture.test.ts';
-import { createFields, fieldKeyStore, fieldTable } from '../index.ts';
+import { createFields, fieldKeyStore, fieldTable, memoryFieldKeyStore } from '../index.ts';
 import type { FieldTable } from '../index.ts';
 import { kyselyDatabase, sealedDialect } from './index.ts';
 
@@ -74,6 +74,48 @@ async function withKysely(
 const key = { id: 'one', study: 'TK-1', subject: 'a1' };
 
 type Refused = Record<string, { execute(): Promise<unknown> }>;
+
+/** Ways to say a sealed column that need none of its names, or are said before or beside the table. */
+function refusedNames(db: Kysely<Tables>): Refused {
+  const named = db.selectFrom('diary').select(['id', 'study', 'subject', 'name as n']);
+  const site = db.selectFrom('diary as d');
+  return {
+    'another name': named.where('n' as never, '=', 'Ada' as never),
+    'another name in other letters': named.where('N' as never, '=', 'Ada' as never),
+    'another name, in': named.where((eb) =>
+      eb.or([eb('id', '=', '1'), eb('n' as never, 'in', ['Ada'] as never)]),
+    ),
+    'order by another name': named.orderBy('n'),
+    'group by another name': named.groupBy(['id', 'study', 'subject', 'n' as never]),
+    'having another name': named.groupBy('id').having('n' as never, '=', 'Ada' as never),
+    'raw in front': db
+      .selectFrom('diary')
+      .modifyFront(sql`all ${'Ada'} as x,`)
+      .select('id'),
+    lateral: site
+      .innerJoinLateral(
+        (eb) => eb.selectFrom('site as s').select('s.id as sid').where('d.name', '=', 'Ada').as('l'),
+        (join) => join.onTrue(),
+      )
+      .select('d.id'),
+    'lateral, unqualified': site
+      .leftJoinLateral(
+        (eb) =>
+          eb
+            .selectFrom('site as s')
+            .select('s.id as sid')
+            .where('name' as never, '=', 'Ada' as never)
+            .as('l'),
+        (join) => join.onTrue(),
+      )
+      .select('d.id'),
+    'a function of the row': site
+      .innerJoin(sql<{ value: string }>`json_each(json_array(d.name, ${'Ada'}))`.as('j'), (join) =>
+        join.onTrue(),
+      )
+      .select('d.id'),
+  };
+}
 
 /** Selections that would need the values themselves, or might say them. */
 function refusedSelections(db: Kysely<Tables>): Refused {
@@ -160,6 +202,29 @@ function refusedChanges(db: Kysely<Tables>, row: DiaryRow): Refused {
       .on('diary')
       .column('id')
       .where('name' as never, '=', 'Ada'),
+    'insert of a query without columns': db
+      .insertInto('diary')
+      .expression(
+        (eb) => eb.selectFrom('site').select([eb.val('x').as('id'), eb.val('Ada').as('name')]) as never,
+      ),
+    'raw insert, quoted': {
+      execute: () => sql`insert into ${sql.id('diary')} (id, name) values ('x', ${'Ada'})`.execute(db),
+    },
+    'raw insert, of a schema': {
+      execute: () => sql`insert into ${sql.id('main', 'diary')} (name) values (${'Ada'})`.execute(db),
+    },
+    'raw insert, as a text': {
+      execute: () => sql`insert into ${sql.lit('diary')} (name) values (${'Ada'})`.execute(db),
+    },
+    'on conflict, the context': db
+      .insertInto('diary')
+      .values(row)
+      .onConflict((oc) => oc.column('id').doUpdateSet({ study: 'TK-2' })),
+    'on conflict, the context as given': db
+      .insertInto('diary')
+      .values(row)
+      .onConflict((oc) => oc.column('id').doUpdateSet((eb) => ({ study: eb.ref('excluded.study') }))),
+    'on duplicate key, the id': db.insertInto('diary').values(row).onDuplicateKeyUpdate({ id: 'two' }),
     'a view': db.schema.createView('v').as(db.selectFrom('diary').selectAll()),
     merge: db.mergeInto('diary').using('site', 'site.id', 'diary.site').whenMatched().thenDelete(),
   };
@@ -330,6 +395,7 @@ for (const each of databases) {
         const before = sent.length;
         for (const [what, query] of Object.entries({
           ...refusedSelections(db),
+          ...refusedNames(db),
           ...refusedChanges(db, row),
         })) {
           await assert.rejects(query.execute(), withCode('fields.query_unsupported'), what);
@@ -344,8 +410,68 @@ for (const each of databases) {
   );
 }
 
+for (const each of databases) {
+  test(
+    `an insertion and an update are of the row id that the database has: ${each.name} [URS-046] [URS-047]`,
+    { skip: each.skip },
+    async () => {
+      await withKysely(each, async ({ on, table }) => {
+        const isSqlite = on.database.dialect === 'sqlite';
+        const type = isSqlite ? 'integer' : 'bigint';
+        const [bytes, all] = [
+          isSqlite ? 'blob' : 'bytea',
+          'name, name_index, entry, weight_kg, seen_at, answers, scan, pregnant',
+        ];
+        const columns = all.split(', ').map((column) => `${column} ${bytes}`);
+        await on.execute(
+          `drop table diary; create table diary (id ${type} primary key, study text, subject text, site ${type}, ${columns.join()})`,
+        );
+        const db = new Kysely<Tables>({ dialect: sealedDialect(on.dialect(), [table]) });
+        try {
+          const row = diaryRow({ id: '7' });
+          const insert = (id: string) =>
+            db.insertInto('diary').values([diaryRow({ id: '8' }), { ...row, id }]);
+          await assert.rejects(insert('07').execute(), withCode('fields.row_invalid'));
+          await assert.rejects(insert('07').returningAll().execute(), withCode('fields.row_invalid'));
+          assert.deepEqual(await on.rows('select * from diary'), []);
+          const [inserted] = await insert('7').execute();
+          assert.equal(inserted?.numInsertedOrUpdatedRows, 2n);
+          const [returned] = await db
+            .insertInto('diary')
+            .values(diaryRow({ id: '9', name: 'Grace' }))
+            .returning(['id', 'study', 'subject', 'name'])
+            .execute();
+          assert.deepEqual(
+            { ...returned, id: Number(returned?.id) },
+            { id: 9, study: 'TK-1', subject: 'a1', name: 'Grace' },
+          );
+          const update = async (id: string) =>
+            db
+              .updateTable('diary')
+              .set({ name: 'Ada King' })
+              .where('id', '=', id)
+              .where('study', '=', 'TK-1')
+              .where('subject', '=', 'a1')
+              .executeTakeFirstOrThrow();
+          assert.equal((await update('07')).numUpdatedRows, 0n);
+          assert.equal((await update('7')).numUpdatedRows, 1n);
+          const names = (await db.selectFrom('diary').selectAll().orderBy('id').execute()).map(
+            ({ name }) => name,
+          );
+          assert.deepEqual(names, ['Ada King', 'Ada Lovelace', 'Grace']);
+        } finally {
+          await db.destroy();
+        }
+      });
+    },
+  );
+}
+
 test('a dialect without a table, or of another database, is refused', () => {
   assert.throws(() => sealedDialect({} as never, []), withCode('fields.declaration_invalid'));
+  const other = { createAdapter: () => ({}) } as never;
+  const tables = [fieldTable(createFields({ keys: new TestKeys(), store: memoryFieldKeyStore() }), diary)];
+  assert.throws(() => sealedDialect(other, tables), withCode('fields.declaration_invalid'));
   const db = { getExecutor: () => ({ adapter: {} }) } as unknown as Kysely<unknown>;
   assert.throws(() => kyselyDatabase(db), withCode('fields.declaration_invalid'));
 });

@@ -1,6 +1,8 @@
 import {
+  AndNode,
   DeleteQueryNode,
   InsertQueryNode,
+  ParensNode,
   SelectModifierNode,
   SelectQueryNode,
   UpdateQueryNode,
@@ -16,6 +18,8 @@ import { sealedInsert, sealedUpdates } from './write.ts';
 export interface QueryPlan {
   readonly node: RootOperationNode;
   readonly result: ResultPlan;
+  /** The table whose insertion is compared (`comparedInsert`). */
+  readonly comparesFor?: string;
 }
 
 /** Statements about tables themselves, in which no value of a column stands unless a condition or a query does. */
@@ -47,10 +51,11 @@ export async function planQuery(
 
 async function planSelect(node: SelectQueryNode, tables: DeclaredTables): Promise<QueryPlan> {
   const { from, joins = [], where, selections = [], frontModifiers = [], ...rest } = node;
-  const scope = new Scope(tables, [...(from?.froms ?? []), ...joins.map(({ table }) => table)]);
   if (rest.with !== undefined || rest.setOperations !== undefined) throw unsupported('with and union');
-  scope.refuseIn([...joins.map(({ on }) => on), ...Object.values(rest).flat()]);
+  const scope = new Scope(tables, from?.froms ?? [], joins);
   const result = new ResultPlan(selections, scope);
+  scope.setSealedNames(result.sealedNames);
+  scope.refuseIn([...frontModifiers, ...Object.values(rest).flat()]);
   const isDistinct = frontModifiers.some(
     (each) => SelectModifierNode.is(each) && each.modifier === 'Distinct',
   );
@@ -64,34 +69,46 @@ async function planInsert(node: InsertQueryNode, tables: DeclaredTables): Promis
   const [{ table } = { table: undefined }] = scope.sources;
   if (table === undefined) throw unsupported('a table with sealed columns within another query');
   const result = new ResultPlan(node.returning?.selections ?? [], scope);
-  return { node: await sealedInsert(node, table, scope), result };
+  const sealed = await sealedInsert(node, table, scope);
+  const isCompared = sealed.returning !== node.returning;
+  return { node: sealed, result, ...(isCompared && { comparesFor: table.name }) };
 }
 
 async function planUpdate(node: UpdateQueryNode, tables: DeclaredTables): Promise<QueryPlan> {
   const { table: target, from, joins = [], where, updates: _, returning, ...rest } = node;
   if (target === undefined || rest.with !== undefined) throw unsupported('with');
-  const others = [...(from?.froms ?? []), ...joins.map(({ table }) => table)];
-  const scope = new Scope(tables, [target, ...others]);
-  scope.refuseIn([...joins.map(({ on }) => on), ...Object.values(rest).flat()]);
+  const scope = new Scope(tables, [target, ...(from?.froms ?? [])], joins);
+  scope.refuseIn(Object.values(rest).flat());
   const result = new ResultPlan(returning?.selections ?? [], scope);
   const [{ table } = { table: undefined }] = scope.sources;
   if (table === undefined) scope.refuseIn(node.updates ?? []);
-  const updates = table === undefined ? (node.updates ?? []) : await sealedUpdates(node, table, scope);
-  return { node: { ...node, updates, ...(await sealedWhere(where, scope)) }, result };
+  const { updates, exact } =
+    table === undefined
+      ? { updates: node.updates ?? [], exact: [] }
+      : await sealedUpdates(node, table, scope);
+  return { node: { ...node, updates, ...(await sealedWhere(where, scope, exact)) }, result };
 }
 
 async function planDelete(node: DeleteQueryNode, tables: DeclaredTables): Promise<QueryPlan> {
   const { from, using, joins = [], where, returning, ...rest } = node;
   if (rest.with !== undefined) throw unsupported('with');
-  const others = [...(using?.tables ?? []), ...joins.map(({ table }) => table)];
-  const scope = new Scope(tables, [...from.froms, ...others]);
-  scope.refuseIn([...joins.map(({ on }) => on), ...Object.values(rest).flat()]);
+  const scope = new Scope(tables, [...from.froms, ...(using?.tables ?? [])], joins);
+  scope.refuseIn(Object.values(rest).flat());
   const result = new ResultPlan(returning?.selections ?? [], scope);
   return { node: { ...node, ...(await sealedWhere(where, scope)) }, result };
 }
 
-async function sealedWhere(where: WhereNode | undefined, scope: Scope): Promise<{ where?: WhereNode }> {
-  return where === undefined ? {} : { where: WhereNode.create(await sealedCondition(where.where, scope)) };
+/** @param further what must hold beside it */
+async function sealedWhere(
+  where: WhereNode | undefined,
+  scope: Scope,
+  further: readonly OperationNode[] = [],
+): Promise<{ where?: WhereNode }> {
+  if (where === undefined) return {};
+  const condition = await sealedCondition(where.where, scope);
+  if (further.length === 0) return { where: WhereNode.create(condition) };
+  const all = further.reduce((left, right) => AndNode.create(left, right), ParensNode.create(condition));
+  return { where: WhereNode.create(all) };
 }
 
 /** Whether a definition holds a query or a condition, such as that of a view or of a partial index. */

@@ -42,6 +42,17 @@ export class ResultPlan {
     });
   }
 
+  /** The names under which sealed columns are selected, other than their own. */
+  get sealedNames(): string[] {
+    return [...this.#parts.values()].flatMap(({ table, names }) =>
+      [...table.columns.values()].flatMap(({ name, plain }) =>
+        [name, plain?.column ?? ''].flatMap((column) =>
+          (names.get(column) ?? []).filter((under) => under !== column),
+        ),
+      ),
+    );
+  }
+
   #take(selection: OperationNode, scope: Scope): void {
     if (SelectAllNode.is(selection)) {
       const [only, ...others] = scope.sources;

@@ -5,12 +5,15 @@ import {
   RawNode,
   ReferenceNode,
   SelectAllNode,
+  SelectQueryNode,
   TableNode,
+  ValueNode,
 } from 'kysely';
-import type { OperationNode } from 'kysely';
+import type { JoinNode, OperationNode } from 'kysely';
 import { sdkError } from '../../errors.ts';
 import type { TrialkeepError } from '../../errors.ts';
 import type { Column } from '../description.ts';
+import type { SqlDatabase } from '../sql.ts';
 import type { FieldTable } from '../table.ts';
 
 /** Something that rows come from, under the name by which the query speaks of it. */
@@ -46,10 +49,12 @@ function isNode(value: unknown): value is OperationNode {
 
 /** The tables with sealed columns, by the names that queries give them. */
 export class DeclaredTables {
+  readonly dialect: SqlDatabase['dialect'];
   readonly #tables: readonly FieldTable[];
   readonly #words: RegExp;
 
-  constructor(tables: readonly FieldTable[]) {
+  constructor(tables: readonly FieldTable[], dialect: SqlDatabase['dialect']) {
+    this.dialect = dialect;
     this.#tables = tables;
     const names = tables.map(({ name }) => (name.split('.').at(-1) ?? name).replaceAll('$', '\\$'));
     this.#words = new RegExp(`(?<![A-Za-z0-9_$])(?:${names.join('|')})(?![A-Za-z0-9_$])`, 'i');
@@ -74,8 +79,16 @@ export class DeclaredTables {
   /** Whether a query says the name of a declared table anywhere, in SQL of its own too. */
   areNamedIn(node: OperationNode): boolean {
     if (TableNode.is(node)) return this.find(node) !== undefined;
-    if (RawNode.is(node) && node.sqlFragments.some((text) => this.#words.test(text))) return true;
+    if (RawNode.is(node) && this.#areSaidIn(node)) return true;
     return childrenOf(node).some((child) => this.areNamedIn(child));
+  }
+
+  /** Of SQL of its own any identifier may be a table, and on SQLite so may a text that is written into it. */
+  #areSaidIn(node: OperationNode): boolean {
+    if (IdentifierNode.is(node)) return this.#words.test(node.name);
+    if (ValueNode.is(node)) return node.immediate === true && this.#words.test(String(node.value));
+    if (RawNode.is(node) && node.sqlFragments.some((text) => this.#words.test(text))) return true;
+    return childrenOf(node).some((child) => this.#areSaidIn(child));
   }
 }
 
@@ -83,13 +96,29 @@ export class DeclaredTables {
 export class Scope {
   readonly sources: readonly Source[];
   readonly #tables: DeclaredTables;
+  #sealedNames: ReadonlySet<string> = new Set();
 
   /** @param from what rows come from: tables, under their own name or another, and anything that names no declared table */
-  constructor(tables: DeclaredTables, from: readonly OperationNode[]) {
+  constructor(tables: DeclaredTables, from: readonly OperationNode[], joins: readonly JoinNode[] = []) {
     this.#tables = tables;
-    this.sources = from.map((node) => this.#source(node));
+    this.sources = [...from, ...joins.map(({ table }) => table)].map((node) => this.#source(node));
     const names = new Set(this.sources.map(({ name }) => name));
     if (names.size !== this.sources.length) throw unsupported('two tables of one name');
+    // What is computed for each row, and not only a lateral join, can say columns of the tables beside it.
+    for (const node of from) if (!isOwnQuery(node)) this.refuseIn(node);
+    for (const { joinType, table, on } of joins) {
+      if (/Lateral|Apply/.test(joinType) || !isOwnQuery(table)) this.refuseIn(table);
+      this.refuseIn(on);
+    }
+  }
+
+  get dialect(): SqlDatabase['dialect'] {
+    return this.#tables.dialect;
+  }
+
+  /** The names under which sealed columns are selected: SQLite takes them in conditions too. */
+  setSealedNames(names: readonly string[]): void {
+    this.#sealedNames = new Set(names.map((name) => name.toLowerCase()));
   }
 
   #source(node: OperationNode): Source {
@@ -112,6 +141,9 @@ export class Scope {
     const column = ReferenceNode.is(reference) ? reference.column : reference;
     if (SelectAllNode.is(column)) throw unsupported('all columns as a value');
     const qualifier = ReferenceNode.is(reference) ? reference.table : undefined;
+    if (qualifier === undefined && this.#sealedNames.has(column.column.name.toLowerCase())) {
+      throw unsupported(`${column.column.name} is another name of a sealed column here`);
+    }
     const source = qualifier === undefined ? undefined : this.named(qualifier);
     if (qualifier !== undefined && source === undefined && this.#tables.find(qualifier) !== undefined) {
       throw unsupported(`${qualifier.table.identifier.name} goes by another name here`);
@@ -163,6 +195,12 @@ export class Scope {
     if (RawNode.is(node) && !isDirection(node)) throw unsupported('SQL of your own beside sealed columns');
     for (const child of childrenOf(node)) this.#refuse(child);
   }
+}
+
+/** A table, or a query that is done by itself. */
+function isOwnQuery(node: OperationNode): boolean {
+  const source = AliasNode.is(node) ? node.node : node;
+  return TableNode.is(source) || SelectQueryNode.is(source);
 }
 
 function declaredIn(source: Source, name: string): Declared | undefined {

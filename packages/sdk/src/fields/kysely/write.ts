@@ -13,6 +13,7 @@ import type { InsertQueryNode, OperationNode, UpdateQueryNode } from 'kysely';
 import { sdkError } from '../../errors.ts';
 import type { FieldTable, Row } from '../table.ts';
 import { pinnedColumns } from './condition.ts';
+import { comparedInsert, exactConditions } from './spelling.ts';
 import { unsupported } from './scope.ts';
 import type { Scope } from './scope.ts';
 
@@ -26,10 +27,18 @@ export async function sealedInsert(
   table: FieldTable,
   scope: Scope,
 ): Promise<InsertQueryNode> {
-  scope.refuseIn([node.onConflict, node.onDuplicateKey, node.top, node.output, node.endModifiers]);
-  const { columns = [], values } = node;
-  if (values === undefined || columns.length === 0) return node;
-  if (!ValuesNode.is(values)) throw unsupported('rows of another query');
+  const { columns = [], values, onConflict, onDuplicateKey, top, output, endModifiers, explain } = node;
+  if (values !== undefined && !ValuesNode.is(values)) throw unsupported('rows of another query');
+  scope.refuseIn([onConflict, onDuplicateKey, top, output, endModifiers, explain]);
+  for (const update of [...(onConflict?.updates ?? []), ...(onDuplicateKey?.updates ?? [])]) {
+    const name = updatedColumn(update);
+    if (table.meaningOf(name) !== undefined) throw unsupported(`${name} does not change`);
+  }
+  if (values === undefined) return node;
+  if (columns.length === 0) {
+    if (values.values.some((item) => item.values.length > 0)) throw unsupported('values without columns');
+    return node;
+  }
   const names = columns.map(({ column }) => column.name);
   const concerned = new Set(names.filter((name) => table.meaningOf(name) !== undefined));
   const given = values.values.map((item) => rowNodes(names, item));
@@ -41,11 +50,12 @@ export async function sealedInsert(
       scope.refuseIn(ValueNode.is(cell) ? undefined : cell);
     }
   }
-  const sealed = await table.seal(given.map((row) => plainValues(row, concerned)));
+  const plain = given.map((row) => plainValues(row, concerned));
+  const sealed = await table.seal(plain);
   const added = new Set(sealed.flatMap((row) => Object.keys(row).filter((name) => row[name] !== undefined)));
   for (const name of added) concerned.add(name);
   const written = [...new Set([...names, ...added])];
-  return {
+  const sent: InsertQueryNode = {
     ...node,
     columns: written.map((name) => ColumnNode.create(name)),
     values: ValuesNode.create(
@@ -54,6 +64,7 @@ export async function sealedInsert(
       ),
     ),
   };
+  return comparedInsert(sent, table, plain, scope.dialect);
 }
 
 function rowNodes(
@@ -82,6 +93,12 @@ function cellOf(
   return row.get(name) ?? DefaultInsertValueNode.create();
 }
 
+export interface SealedUpdates {
+  readonly updates: readonly ColumnUpdateNode[];
+  /** What must hold beside the condition: that the row has its id and context in the letters that the values are bound to. */
+  readonly exact: readonly OperationNode[];
+}
+
 /**
  * The update with sealed values and their tokens. Where it sets a sealed column it must be of one row, whose id and context its condition
  * says: a value is bound to them.
@@ -92,7 +109,7 @@ export async function sealedUpdates(
   node: UpdateQueryNode,
   table: FieldTable,
   scope: Scope,
-): Promise<readonly ColumnUpdateNode[]> {
+): Promise<SealedUpdates> {
   const others: ColumnUpdateNode[] = [];
   const changes: Record<string, unknown> = {};
   for (const update of node.updates ?? []) {
@@ -107,11 +124,11 @@ export async function sealedUpdates(
       throw unsupported(meaning === 'sealed' ? `${name} from an expression` : `${name} does not change`);
     }
   }
-  if (Object.keys(changes).length === 0) return others;
+  if (Object.keys(changes).length === 0) return { updates: others, exact: [] };
   if (scope.sources.length > 1) throw unsupported('sealed columns from several tables');
   const pinned = pinnedColumns(node.where?.where, scope);
   const bound: Record<string, unknown> = {};
-  for (const column of [table.rowId, ...table.contextColumns]) {
+  for (const column of table.boundColumns) {
     if (!pinned.has(column)) {
       const detail = `the condition must say ${column} = a value, which sealed values are bound to`;
       throw sdkError('fields.row_invalid', { detail });
@@ -120,10 +137,10 @@ export async function sealedUpdates(
   }
   const [sealed = {}] = await table.seal([{ ...changes, ...bound }]);
   const own = Object.entries(sealed).filter(([name]) => !Object.hasOwn(bound, name));
-  return [
-    ...others,
-    ...own.map(([name, value]) => ColumnUpdateNode.create(ColumnNode.create(name), ValueNode.create(value))),
-  ];
+  const sealing = own.map(([name, value]) => {
+    return ColumnUpdateNode.create(ColumnNode.create(name), ValueNode.create(value));
+  });
+  return { updates: [...others, ...sealing], exact: exactConditions(scope.dialect, bound) };
 }
 
 function updatedColumn({ column }: ColumnUpdateNode): string {
