@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { CryptoError } from '../errors.ts';
 import { aes256Gcm } from '../registry.ts';
 import { openHeader, openWholeHeader, type AuthenticHeader, type HeaderOptions } from './authentic-header.ts';
@@ -69,6 +68,10 @@ export async function openBytes(message: Uint8Array, o: HeaderOptions): Promise<
   return whole;
 }
 
+function otherTurns(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
 /** Opens the frames of a message that is there whole. Gives where they end; what they held is added to `parts`. */
 async function openFramesInto(
   parts: Buffer[],
@@ -88,7 +91,7 @@ async function openFramesInto(
     if (plaintext === undefined) throw new CryptoError('crypto.ciphertext_invalid', `frame ${sequence}`);
     parts.push(plaintext);
     // How short the frames are is the sealer's choice, and must not hold up everybody else.
-    if (sequence % framesPerTurn === 0) await setImmediate();
+    if (sequence % framesPerTurn === 0) await otherTurns();
     verification?.update(frame);
     position += frame.length;
     final = head.final;

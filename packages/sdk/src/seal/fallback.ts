@@ -38,7 +38,7 @@ export function withFallback(
       }
     },
     async openingKey(message, options) {
-      let unknown: unknown;
+      let unknown: TrialkeepError | undefined;
       try {
         const key = await source.openingKey(message, options);
         if (key !== undefined) return key;
