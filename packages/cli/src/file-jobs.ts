@@ -4,11 +4,11 @@ import { SealError } from '@trialkeep/sdk/seal';
 import { CliError } from './errors.ts';
 import type { Io } from './io.ts';
 import { errorLines, print, printable, reportable } from './output.ts';
-import type { OutputOptions } from './output.ts';
+import type { OutputOptions, Reportable } from './output.ts';
 import { printPartial } from './pending.ts';
 import { startProgress } from './progress.ts';
 
-/** What a sealed file's name ends with, unless its user chooses a name. */
+/** What a sealed file's name ends with, and a sealed folder's, unless its user chooses a name. */
 export const sealedSuffix = '.sealed';
 
 /** How many files are worked on at a time: enough to hide the server's answers and the disk's flushes. */
@@ -17,6 +17,12 @@ const concurrentJobs = 4;
 export interface FileJob {
   readonly source: string;
   readonly target: string;
+}
+
+/** A job whose result may go elsewhere than into a file of its own. */
+export interface SourceJob {
+  readonly source: string;
+  readonly target?: string;
 }
 
 export interface TargetChoice {
@@ -60,12 +66,23 @@ export function planJobs(
   return jobs;
 }
 
-/** How many bytes of the source are done. */
-type OnProgress = (done: number) => void;
+/** How many bytes of the source are done, and, where its size is not that of a file, how many there are. */
+type OnProgress = (done: number, total?: number) => void;
 
-interface Outcomes<Result> {
-  readonly files: (FileJob & Result)[];
-  readonly failed: { readonly job: FileJob; readonly cause: SealError }[];
+export interface JobWork<Job extends SourceJob, Result extends object> {
+  /** What is being done, beside the progress bar, and what has been done to files. */
+  readonly label: string;
+  readonly done: string;
+  work(job: Job, onProgress: OnProgress): Promise<Result>;
+  /** What was wrong with a part of what a job is about. */
+  findingsOf?(job: Job): readonly Reportable[];
+  /** What is said of a job that succeeded; its source and target by default. */
+  lineOf?(result: Job & Result): string;
+}
+
+interface Outcomes<Job, Result> {
+  readonly files: (Job & Result)[];
+  readonly failed: { readonly job: Job; readonly cause: SealError }[];
   /** A failure that ended the work, since the next file would share it. */
   readonly fatal: Error | undefined;
 }
@@ -76,48 +93,60 @@ interface Outcomes<Result> {
  *
  * @throws the error of a single file; CliError `cli.some_failed` for some of several
  */
-export async function runJobs<Result extends object>(
+export async function runJobs<Job extends SourceJob, Result extends object>(
   io: Io,
   options: OutputOptions & TargetChoice,
-  verb: { readonly label: string; readonly done: string },
-  jobs: readonly FileJob[],
-  work: (job: FileJob, onProgress: OnProgress) => Promise<Result>,
+  jobs: readonly Job[],
+  verb: JobWork<Job, Result>,
 ): Promise<void> {
   if (options.outDir !== undefined) await makeFolder(options.outDir);
   const progress = await startProgress(io, options, verb.label, 'bytes');
-  let outcomes: Outcomes<Result>;
+  let outcomes: Outcomes<Job, Result>;
   try {
-    outcomes = await workThrough(jobs, progress.update, work);
+    outcomes = await workThrough(jobs, progress.update, verb);
   } finally {
     progress.stop();
   }
   const { files, failed, fatal } = outcomes;
   const single = jobs.length === 1 ? (fatal ?? failed[0]?.cause) : undefined;
-  if (single !== undefined) throw single;
-  const failures = failed.map(({ job, cause }) => ({ ...job, error: reportable(cause) }));
+  const failures = failed.map(({ job, cause }) => {
+    const findings = verb.findingsOf?.(job) ?? [];
+    return { ...job, error: reportable(cause), ...(findings.length > 0 && { findings }) };
+  });
+  const findings = failures.flatMap((failure) => failure.findings ?? []);
+  if (single !== undefined && findings.length === 0) throw single;
+  if (options.json !== true) {
+    for (const finding of findings) io.stderr.write(errorLines(finding));
+    if (single === undefined) for (const { error } of failures) io.stderr.write(errorLines(error));
+  }
   const result = { files, failed: failures };
   const text = () =>
     [
-      ...files.map(({ source, target }) => printable(`${source} → ${target}`)),
-      `${files.length} of ${jobs.length} files ${verb.done}.`,
+      ...files.map((file) => printable(verb.lineOf?.(file) ?? jobLine(file))),
+      `${files.length} of ${jobs.length} ${verb.done}.`,
     ].join('\n');
-  if (options.json !== true) for (const { error } of failures) io.stderr.write(errorLines(error));
-  if (fatal !== undefined) return printPartial(io, options, result, text, fatal);
+  if (fatal !== undefined && single === undefined) return printPartial(io, options, result, text, fatal);
   await print(io, options, result, text);
+  if (single !== undefined) throw single;
   if (failed.length > 0)
     throw new CliError('cli.some_failed', { detail: `${failed.length} of ${jobs.length}` });
 }
 
-async function workThrough<Result extends object>(
-  jobs: readonly FileJob[],
+/** From where to where. */
+export function jobLine({ source, target }: SourceJob): string {
+  return target === undefined ? source : `${source} → ${target}`;
+}
+
+async function workThrough<Job extends SourceJob, Result extends object>(
+  jobs: readonly Job[],
   onBytes: (done: number, total: number) => void,
-  work: (job: FileJob, onProgress: OnProgress) => Promise<Result>,
-): Promise<Outcomes<Result>> {
+  verb: JobWork<Job, Result>,
+): Promise<Outcomes<Job, Result>> {
   const sizes = await Promise.all(jobs.map(({ source }) => sizeOf(source)));
-  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let total = sizes.reduce((sum, size) => sum + size, 0);
   let doneBytes = 0;
-  const files: (FileJob & Result)[] = [];
-  const failed: Outcomes<Result>['failed'][number][] = [];
+  const files: (Job & Result)[] = [];
+  const failed: Outcomes<Job, Result>['failed'] = [];
   let fatal: Error | undefined;
   // The workers share one iterator: each takes the next file.
   const waiting = jobs.entries();
@@ -125,10 +154,12 @@ async function workThrough<Result extends object>(
     for (const [index, job] of waiting) {
       if (fatal !== undefined) return;
       let ofThis = 0;
+      let size = sizes[index] ?? 0;
       try {
-        const result = await work(job, (done) => {
+        const result = await verb.work(job, (done, all = size) => {
           doneBytes += done - ofThis;
-          ofThis = done;
+          total += all - size;
+          [ofThis, size] = [done, all];
           onBytes(doneBytes, total);
         });
         files[index] = { ...job, ...result };

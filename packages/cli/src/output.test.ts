@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { TrialkeepError } from '@trialkeep/sdk/client';
 import fc from 'fast-check';
 import { CliError } from './errors.ts';
-import { errorLines, humanBytes, isoTime, printable, reportable, table } from './output.ts';
+import { errorLines, humanBytes, isoTime, printable, printableName, reportable, table } from './output.ts';
 
 test('text from elsewhere cannot steer a terminal or reorder a line', () => {
   assert.equal(
@@ -66,4 +66,10 @@ test('an error shows where it happened, what to do, and the request to ask about
   );
   assert.deepEqual(Object.keys(reportable(file)), ['code', 'message', 'fix', 'path']);
   assert.equal(reportable(new TypeError('x is not a function')).code, 'cli.unexpected');
+});
+
+test('a name cannot pass for a line of its own', () => {
+  assert.equal(printableName('a\nfix: b\tc'), 'a\uFFFDfix: b\uFFFDc');
+  const lines = errorLines({ code: 'c', message: 'm', fix: 'f', path: 'a\nfix: b' });
+  assert.equal(lines, 'error: a\uFFFDfix: b: m [c]\nfix: f\n');
 });

@@ -71,6 +71,11 @@ export function printable(text: string): string {
   return text.replaceAll(/[^\P{C}\n\t]|\p{Zl}|\p{Zp}/gu, '\uFFFD');
 }
 
+/** A name or path from elsewhere as `printable`, and on one line: it cannot pass for a line of ours. */
+export function printableName(name: string): string {
+  return printable(name).replaceAll(/[\n\t]/g, '\uFFFD');
+}
+
 /** What every error that a user sees has: the package's own ones, the SDK's, the ledger's, the server process's. */
 export interface Reportable {
   readonly code: string;
@@ -101,7 +106,7 @@ export function reportable(error: unknown): Reportable {
 
 /** The two lines that an error is for a person. */
 export function errorLines({ code, message, fix, path, field, requestId }: Reportable): string {
-  const place = path === undefined ? '' : `${path}: `;
+  const place = path === undefined ? '' : `${printableName(path)}: `;
   const about = [field, requestId === undefined ? undefined : `request ${requestId}`].filter(
     (part) => part !== undefined,
   );

@@ -48,15 +48,7 @@ export function sqlTable<T extends object = Record<string, unknown>>(
   return {
     async insert(rows) {
       const sealed = await table.seal(rows as readonly Row[]);
-      const columns = Object.keys(sealed[0] ?? {});
-      for (const row of sealed) {
-        if (
-          Object.keys(row).length !== columns.length ||
-          columns.some((column) => row[column] === undefined)
-        ) {
-          throw sdkError('fields.row_invalid', { detail: 'rows of one insert have the same columns' });
-        }
-      }
+      const columns = commonColumns(sealed);
       const names = joinSql(columns.map(identifier), ', ');
       const parametersPerRow = Math.max(1, columns.length) + table.boundColumns.length;
       const rowsAtOnce = Math.max(1, Math.min(maximumRows, Math.floor(maximumParameters / parametersPerRow)));
@@ -113,6 +105,17 @@ export function sqlTable<T extends object = Record<string, unknown>>(
     },
     open: async (rows) => table.open<T>(rows),
   };
+}
+
+/** The columns of rows that go into one statement. @throws TrialkeepError `fields.row_invalid` where they differ */
+function commonColumns(rows: readonly Row[]): string[] {
+  const columns = Object.keys(rows[0] ?? {});
+  for (const row of rows) {
+    const isSame =
+      Object.keys(row).length === columns.length && columns.every((column) => row[column] !== undefined);
+    if (!isSame) throw sdkError('fields.row_invalid', { detail: 'rows of one insert have the same columns' });
+  }
+  return columns;
 }
 
 function textOf({ dialect }: SqlDatabase, column: string): Sql {
