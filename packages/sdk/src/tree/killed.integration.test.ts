@@ -67,7 +67,7 @@ test('killed at any moment, a sealing goes on, and never leaves what looks finis
     const seen = new Map<string, Buffer>();
     let done: string | undefined;
     for (let attempt = 0; done === undefined; attempt++) {
-      const ran = await run('seal', root, key, attempt < kills ? randomInt(Math.ceil(whole.ms)) : undefined);
+      const ran = await run('seal', root, key, killAfterMs(attempt, whole));
       done = ran.result;
       assert.equal(existsSync(join(sealed, 'manifest.sealed')) || ran.result === undefined, true);
       for (const path of objectsIn(sealed)) {
@@ -90,12 +90,7 @@ test('killed at any moment, a sealing goes on, and never leaves what looks finis
     rmSync(join(root, 'opened'), { recursive: true });
     done = undefined;
     for (let attempt = 0; done === undefined; attempt++) {
-      const ran = await run(
-        'open',
-        root,
-        key,
-        attempt < kills ? randomInt(Math.ceil(opening.ms)) : undefined,
-      );
+      const ran = await run('open', root, key, killAfterMs(attempt, opening));
       done = ran.result;
       assertWholeFiles(join(root, 'opened', 'source'), join(root, 'source'));
     }
@@ -104,6 +99,12 @@ test('killed at any moment, a sealing goes on, and never leaves what looks finis
     assertSameTree(join(root, 'opened', 'source'), join(root, 'source'));
   });
 });
+
+/** Some moment of the work; of every two attempts, one in its later half. */
+function killAfterMs(attempt: number, { ms }: Ran): number | undefined {
+  const most = Math.ceil(ms);
+  return attempt < kills ? randomInt(attempt % 2 === 0 ? most >> 1 : 0, most) : undefined;
+}
 
 /** Whatever is there under a name of the tree is the whole file. */
 function assertWholeFiles(opened: string, source: string): void {
