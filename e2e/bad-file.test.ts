@@ -120,7 +120,7 @@ test('what is no file to read, or no place to write, is said before anything is 
   mkdirSync(at('folder'));
   const seal = (source: string, target: string) => ['seal', source, '--out', target, ...key()];
   await assertFails('no such file', seal('nowhere', 'target'), 'seal.source_missing');
-  await assertFails('a folder', seal('folder', 'target'), 'seal.source_not_a_file');
+  await assertFails('a device', seal('/dev/zero', 'target'), 'seal.source_not_a_file');
   await assertFails('an existing target', seal('one', 'two'), 'seal.target_exists');
   await assertFails('a folder as target', seal('one', 'folder'), 'seal.target_not_a_file');
   await assertFails('no folder for the target', seal('one', 'nowhere/target'), 'seal.target_unwritable');
