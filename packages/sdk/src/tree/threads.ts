@@ -22,6 +22,8 @@ import type {
 const mostThreads = 4;
 /** So that a thread has something to do while it waits for keys, and while its answer is read. */
 const jobsPerThread = 2;
+/** A thread takes a second of the processor until it is up to speed, so that another one has to be worth it: some thousands of small files. */
+const jobsBeforeAnother = 128;
 
 /** A small young generation: what is done with is collected soon, and with it the memory of its buffers. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8 } as const;
@@ -141,7 +143,8 @@ export class Threads {
   #freeThread(): Thread | undefined {
     const [least] = [...this.#threads].sort((a, b) => a.jobs.size - b.jobs.size);
     if (least !== undefined && least.jobs.size === 0) return least;
-    if (this.#threads.length < this.#count) return this.#start();
+    const wanted = Math.min(this.#count, 1 + Math.floor(this.#lastId / jobsBeforeAnother));
+    if (this.#threads.length < wanted) return this.#start();
     return least !== undefined && least.jobs.size < jobsPerThread ? least : undefined;
   }
 
