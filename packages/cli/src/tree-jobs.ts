@@ -137,6 +137,7 @@ export function treeJob(source: string, { outDir }: TargetChoice, check: boolean
 
 export interface OpenTreeCommand {
   readonly context: EncryptionContext;
+  readonly signed: boolean;
   readonly overwrite: boolean;
   readonly signal: AbortSignal;
   readonly manifest?: string;

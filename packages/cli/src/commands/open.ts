@@ -20,6 +20,7 @@ interface OpenCommandOptions extends OpeningKeyOptions, TargetChoice {
   readonly digest?: true;
   readonly check?: true;
   readonly manifest?: string;
+  readonly signed?: true;
   readonly range?: ByteRange;
 }
 
@@ -60,6 +61,7 @@ export function register(program: Command, io: Io): void {
     .option('--overwrite', 'replace existing files')
     .option('--digest', 'state the SHA-256 of each plaintext (with --json)')
     .option('--check', 'verify everything, and write nothing')
+    .option('--signed', 'refuse what is not signed')
     .addOption(
       new Option('--manifest <sha256>', 'accept this tree only: the digest that seal gave').argParser(
         parseDigest,
@@ -86,11 +88,13 @@ type OpenJob = SourceJob | CheckJob | ReturnType<typeof treeJob>;
 
 /** @throws CliError `cli.usage` for what does not go together */
 async function planOpening(sources: readonly string[], options: OpenCommandOptions): Promise<OpenJob[]> {
-  const { check, range, manifest, out, outDir } = options;
+  const { check, range, manifest, signed, out, outDir } = options;
   const folders = await Promise.all(sources.map(isFolder));
   const trees = folders.filter(Boolean).length;
   if (range !== undefined && (sources.length > 1 || trees > 0 || check === true || outDir !== undefined))
     throw usage('--range is for one file, with --out or without');
+  if (range !== undefined && signed === true)
+    throw usage('a signature is over all of a file, and --range reads a part');
   if (range !== undefined && options.json === true && out === undefined)
     throw usage('--range writes to standard output, and so does --json; name a file with --out');
   if (check === true && (out !== undefined || outDir !== undefined)) throw usage('--check writes nothing');
@@ -117,10 +121,12 @@ async function openAll(
 ): Promise<void> {
   const { context = {}, manifest, check } = options;
   const overwrite = options.overwrite === true;
+  const signed = options.signed === true;
   const { signal } = io;
   const trees = new TreeOpener(keys, {
     context,
     overwrite,
+    signed,
     signal,
     ...(manifest !== undefined && { manifest }),
   });
@@ -131,9 +137,9 @@ async function openAll(
     work: (job, onProgress) => {
       if (isTree(job)) return trees.open(job, onProgress);
       const { source, target } = job;
-      if (target === undefined) return checkFile(keys, source, { context, signal });
+      if (target === undefined) return checkFile(keys, source, { context, signed, signal });
       const digest = options.digest === true;
-      return openFile(keys, { source, target, context, overwrite, digest, signal, onProgress });
+      return openFile(keys, { source, target, context, overwrite, signed, digest, signal, onProgress });
     },
     findingsOf: (job) => trees.findingsOf(job),
     lineOf: (job) => {
@@ -153,7 +159,11 @@ const pieceBytes = 1024 * 1024;
 async function checkFile(
   keys: KeySource,
   path: string,
-  options: { readonly context: Record<string, string>; readonly signal: AbortSignal },
+  options: {
+    readonly context: Record<string, string>;
+    readonly signed: boolean;
+    readonly signal: AbortSignal;
+  },
 ): Promise<{ readonly bytes: number }> {
   const source = await fileRanges(path);
   const pieces = async function* (): AsyncGenerator<Uint8Array> {

@@ -133,6 +133,32 @@ test('with --json there is one object, for sealing, checking and opening', async
   });
 });
 
+test('what has to be signed is refused where it is not [URS-047]', async () => {
+  await inWorld(async ({ folder, source, sealed, publicFile, privateFile, seal, run }) => {
+    const file = join(folder, 'f.sealed');
+    const sealFile = [
+      'seal',
+      join(source, 'canary.txt'),
+      '--recipient',
+      publicFile,
+      '--out',
+      file,
+      '--overwrite',
+    ];
+    const check = (path: string) =>
+      run(['open', path, '--check', '--signed', '--identity', privateFile], { stdin: passphrase });
+    await seal();
+    await run(sealFile);
+    for (const path of [sealed, file]) {
+      const refused = await check(path);
+      assert.deepEqual([refused.status, /\[seal\.signature_missing\]/.test(refused.stderr)], [1, true]);
+    }
+    await seal('--overwrite', '--sign');
+    await run([...sealFile, '--sign']);
+    for (const path of [sealed, file]) assert.equal((await check(path)).status, 0);
+  });
+});
+
 test('a tree that is damaged, and an older one in its place, are found [URS-047]', async () => {
   await inWorld(async ({ folder, source, sealed, opened, seal, open, run, privateFile }) => {
     const before = JSON.parse((await seal('--json')).stdout) as { manifest: string };
@@ -267,6 +293,7 @@ test('options that do not go together are refused before anything is asked or do
       ['open', source, '--openings', 'x'],
       ['open', 'a.sealed', '--identity', privateFile, '--range', '5-1'],
       ['open', 'a.sealed', '--identity', privateFile, '--range', '0-1', '--json'],
+      ['open', 'a.sealed', '--identity', privateFile, '--range', '0-1', '--signed'],
       ['open', 'a.sealed', '--identity', privateFile, '--manifest', 'a'.repeat(64)],
       ['open', source, '--identity', privateFile, '--manifest', 'abc'],
       ['open', source, '--identity', privateFile, '--check', '--out-dir', sealed],

@@ -17,6 +17,8 @@ export interface ManifestFileOptions {
   readonly source: string;
   /** Pairs that it must carry. */
   readonly context?: EncryptionContext;
+  /** Whether it must be signed. */
+  readonly signed?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Is given what is read, for it to be read again. */
   readonly copy?: ManifestCopy;
@@ -72,6 +74,7 @@ export async function readManifest(
     };
     const { chunks: plaintext } = startOpening(manifestKeys, chunks(), {
       context,
+      signed: options.signed === true,
       ...(signal && { signal }),
       // Nobody acts on an entry before the end was reached, once.
       releaseBeforeSignature: true,

@@ -29,6 +29,8 @@ export interface CheckTreeOptions {
   readonly manifest?: string;
   /** Pairs that every message must carry. */
   readonly context?: EncryptionContext;
+  /** Whether the manifest must be signed; the tree is not opened otherwise, and no key is asked for. */
+  readonly signed?: boolean;
   /** 0 to 64; with 0 the work is done in the calling thread, which it holds up. As many as processors, at most 4, by default. */
   readonly threads?: number;
   /** Ends the work early; it rejects with the signal's reason, and can be taken up again. */
@@ -131,9 +133,9 @@ interface Survey {
 
 /** Reads the whole manifest before anything is done by it. */
 async function surveyTree(keys: KeySource, options: CheckTreeOptions, copy: ManifestCopy): Promise<Survey> {
-  const { source, signal, context = {} } = options;
+  const { source, signal, signed: mustBeSigned, context = {} } = options;
   const counts = { files: 0, folders: 0, links: 0, bytes: 0, missing: 0 };
-  const facts = await readManifest(keys, { source, context, signal, copy }, (entry) => {
+  const facts = await readManifest(keys, { source, context, signed: mustBeSigned, signal, copy }, (entry) => {
     if (entry.kind === 'folder') counts.folders += 1;
     if (entry.kind === 'link') counts.links += 1;
     if (entry.kind === 'file') {
