@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openBytes, recipientKeys, sealBytes } from '../seal/index.ts';
+import { mountSmall } from '../small-disk.fixture.test.ts';
 import { escrowKeys } from './escrow-keys.ts';
 import { inFolder, linesOf, newOpening, newPair, openTimes, passphrase, withCode } from './fixture.test.ts';
 import { verifyOpenings } from './list.ts';
@@ -199,17 +200,6 @@ test('one process at a time has the list; what a killed one was told is on it [U
     assert.ok(summary.openings <= said.length + 6, 'beyond those only the ones under way at each kill');
   });
 });
-
-/** Mounts a file system of 1 MiB in memory, or says why that is not possible here. */
-function mountSmall(folder: string): string | undefined {
-  if (process.getuid?.() !== 0) return 'mounting a small file system needs the superuser';
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', folder], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return `a small file system cannot be mounted: ${String(error).split('\n')[1] ?? ''}`;
-  }
-}
 
 test('on a full disk nothing is opened, and it goes on once there is space, without a gap [URS-046]', async (t) => {
   await inFolder(async (parent) => {

@@ -8,7 +8,7 @@ import type { AttestedUse, EncryptionContext, EscrowKey } from '@trialkeep/crypt
 import { sdkError } from '../errors.ts';
 import { syncFolder, systemCode } from '../files.ts';
 import { formatLine, OpeningsList, unusable } from './list.ts';
-import { lockFile } from './lock.ts';
+import { lockFile } from '../lock.ts';
 
 /** One message that is being opened. */
 export interface Opening {

@@ -2,10 +2,10 @@ import { createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { lstat, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { ed25519PublicKey, generateKey } from '@trialkeep/crypto';
 import { sdkError, TrialkeepError } from '../errors.ts';
 import { createTargetFile, syncFolder, systemCode } from '../files.ts';
+import { lockFile } from '../lock.ts';
 import { Spool, segmentNames } from './spool.ts';
 
 /** A reporter's folder that this process holds. */
@@ -18,8 +18,6 @@ export interface ReporterFolder {
 }
 
 const keyName = 'reporter.pem';
-/** SQLite's code where another process, or another part of this one, holds the lock. */
-const sqliteBusy = 5;
 
 /**
  * Takes a reporter's folder for this process.
@@ -39,11 +37,11 @@ export async function openFolder(
     const spool = await Spool.open(path, id);
     const close = async (): Promise<void> => {
       await spool.close();
-      lock.close();
+      lock.release();
     };
     return { id, key, spool, close };
   } catch (error) {
-    lock.close();
+    lock.release();
     throw systemCode(error) === '' || error instanceof TrialkeepError ? error : unusable(path, error);
   }
 }
@@ -57,22 +55,15 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/**
- * Node has no file locks of its own; SQLite's exclusive transaction on a file that holds nothing is one, and a killed process leaves
- * none behind.
- */
-function lockFolder(path: string): DatabaseSync {
-  let database: DatabaseSync | undefined;
+function lockFolder(path: string): { release(): void } {
+  let lock: { release(): void } | undefined;
   try {
-    database = new DatabaseSync(join(path, 'lock'), { timeout: 0 });
-    database.exec('begin exclusive');
-    return database;
+    lock = lockFile(join(path, 'lock'));
   } catch (error) {
-    database?.close();
-    const { errcode } = error as { errcode?: unknown };
-    if (errcode === sqliteBusy) throw sdkError('receipts.folder_in_use', { detail: path, cause: error });
     throw unusable(path, error);
   }
+  if (lock === undefined) throw sdkError('receipts.folder_in_use', { detail: path });
+  return lock;
 }
 
 /** The reporter's key; where it may be made, a new one in a folder that has neither a key nor receipts. */

@@ -7,8 +7,9 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseReceipt } from '@trialkeep/crypto';
-import { StandInServer, inFolder, nameOf, newUse, withCode } from './fixture.test.ts';
 import { sdkError } from '../errors.ts';
+import { mountSmall } from '../small-disk.fixture.test.ts';
+import { StandInServer, inFolder, nameOf, newUse, withCode } from './fixture.test.ts';
 import { openReporter } from './reporter.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -431,17 +432,6 @@ test('an older copy of a folder ends, whichever of the two goes on first [URS-03
     assert.equal(client.entries.length, 6);
   });
 });
-
-/** Mounts a file system of 1 MiB in memory, or says why that is not possible here. */
-function mountSmall(folder: string): string | undefined {
-  if (process.getuid?.() !== 0) return 'mounting a small file system needs the superuser';
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', folder], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return `a small file system cannot be mounted: ${String(error).split('\n')[1] ?? ''}`;
-  }
-}
 
 test('on a full disk uses fail, and go on once there is space, without a gap [URS-038] [URS-046]', async (t) => {
   await inFolder(async (parent) => {

@@ -7,23 +7,13 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { SealError } from '../errors.ts';
+import { mountSmall } from '../small-disk.fixture.test.ts';
 import { openFile, sealFile } from './file.ts';
 import { inFolder, namesIn, StandInKeys } from './fixture.test.ts';
 import { serverKeys } from './server-keys.ts';
 import { sealStream } from './stream.ts';
 
 // The network and the server are replaced (fixture.test.ts); the full disk is a real one.
-
-/** Mounts a file system of 1 MiB in memory, or says why that is not possible here. */
-function mountSmall(folder: string): string | undefined {
-  if (process.getuid?.() !== 0) return 'mounting a small file system needs the superuser';
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return `a small file system cannot be mounted: ${String(error).split('\n')[1] ?? ''}`;
-  }
-}
 
 test('a disk that fills up is named, and keeps no part of the target [URS-046]', async (t) => {
   await inFolder(async (folder) => {

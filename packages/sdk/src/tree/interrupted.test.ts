@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { mountSmall } from '../small-disk.fixture.test.ts';
 import { assertSameTree, file, folder, inWorld, objectsIn, refusedWith } from './fixture.test.ts';
 import type { Samples, World } from './fixture.test.ts';
 import { checkTree, openTree, sealTree } from './index.ts';
@@ -303,17 +304,6 @@ test('an interrupted opening goes on, and leaves nothing half-written [URS-047]'
     assertSameTree(join(opened, 'source'), source);
   });
 });
-
-/** Mounts a file system of 1 MiB in memory, or says why that is not possible here. */
-function mountSmall(path: string): string | undefined {
-  if (process.getuid?.() !== 0) return 'mounting a small file system needs the superuser';
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return `a small file system cannot be mounted: ${String(error).split('\n')[1] ?? ''}`;
-  }
-}
 
 test('a disk that fills up is named, and what was finished is kept for the next attempt [URS-046]', async (t) => {
   const entries = Object.fromEntries(
