@@ -17,7 +17,8 @@ export interface RequestDocument {
 
 /** Who signed what, when and with what meaning: the signature record of docs/formats/signature.md. */
 export interface SignatureRecord {
-  readonly approval: string;
+  /** The request for approval that the document is of; absent where it is of a review. */
+  readonly approval?: string;
   readonly components: readonly ['password', 'totp'];
   /** SHA-256 of the signed document, hexadecimal. */
   readonly hash: string;
@@ -28,6 +29,8 @@ export interface SignatureRecord {
   readonly origin: string;
   /** Id of the person. */
   readonly person: string;
+  /** The audit-trail review that the document is of; absent where it is of a request for approval. */
+  readonly review?: string;
   /** The record's own id. */
   readonly signature: string;
   /** Milliseconds since 1970. */

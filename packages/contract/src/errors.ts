@@ -1,23 +1,9 @@
+import type { ErrorDefinition } from './error-definition.ts';
+import { ledgerErrors } from './ledger-errors.ts';
 import type { SignatureMeaning } from './operation.ts';
 
-/** What a client needs to act on an error: the HTTP status, one sentence, and the fix. */
-export interface ErrorDefinition {
-  readonly status: number;
-  readonly message: string;
-  readonly fix: string;
-  /** Set where this is no fault but a state that a client knows how to go on from. */
-  readonly state?: PendingState;
-}
-
-/** What a client does not report as a fault: each has a next step. */
-export const pendingStates = [
-  'approval-needed',
-  'signature-needed',
-  'sealed',
-  'in-recovery',
-  'try-again',
-] as const;
-export type PendingState = (typeof pendingStates)[number];
+export { pendingStates } from './error-definition.ts';
+export type { ErrorDefinition, PendingState } from './error-definition.ts';
 
 /** Every error that the API gives. Codes are stable; sentences may improve. */
 export const errors = {
@@ -315,26 +301,7 @@ export const errors = {
     message: 'The ciphertext does not open: it was altered, or made under another key or context.',
     fix: 'Give the ciphertext, the key and the context exactly as they were when it was made.',
   },
-  'entry.unknown': {
-    status: 404,
-    message: 'The ledger has no entry with that id.',
-    fix: 'Take the id from an entry of this ledger.',
-  },
-  'payload.withheld': {
-    status: 410,
-    message: 'The payload of this entry is missing although nothing records its erasure.',
-    fix: 'Report it to the security officer: somebody removed it from the database.',
-  },
-  'payload.erased': {
-    status: 410,
-    message: "The payload lies under a participant's key that was destroyed.",
-    fix: 'Nothing brings it back; the entry itself and its proofs remain.',
-  },
-  'tile.unknown': {
-    status: 404,
-    message: 'The log has no such tile yet.',
-    fix: 'Fetch a checkpoint first and ask only for tiles that its size requires.',
-  },
+  ...ledgerErrors,
   'server.busy': {
     status: 503,
     message: 'The server has more requests waiting than it takes.',

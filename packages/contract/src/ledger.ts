@@ -1,12 +1,7 @@
 import { Type } from 'typebox';
+import { comparedMembers, conditions } from './conditions.ts';
 import { define } from './operation.ts';
-import { alias, closed, cursor, nextCursor, time, uuid } from './schemas.ts';
-
-/**
- * How a request ended: it did what was asked; it was not allowed; it was allowed and could not be done; it was kept until people
- * approve it.
- */
-export const outcomes = ['success', 'refused', 'failed', 'requested'] as const;
+import { closed, cursor, nextCursor, uuid } from './schemas.ts';
 
 const index = Type.Integer({
   minimum: 0,
@@ -18,21 +13,12 @@ export const ledgerOperations = {
   'ledger.query': define({
     id: 'ledger.query',
     summary:
-      'Ask the ledger: entries by subject, record class, key, operation, outcome, study, system, actor and time',
+      'Ask the ledger: entries by subject, device, key, actor, operation, outcome, study, purpose, class, time and more',
     method: 'POST',
     path: '/v1/ledger/query',
     input: Type.Object(
       {
-        subject: Type.Optional(alias),
-        class: Type.Optional(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,63}$' })),
-        key: Type.Optional(uuid),
-        operation: Type.Optional(Type.String({ maxLength: 64, pattern: '^[a-z-]+\\.[a-z-]+$' })),
-        outcome: Type.Optional(Type.Enum(outcomes)),
-        study: Type.Optional(uuid),
-        system: Type.Optional(uuid),
-        actor: Type.Optional(uuid),
-        from: Type.Optional(time),
-        to: Type.Optional(time),
+        ...conditions,
         cursor: Type.Optional(cursor),
         limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
       },
@@ -51,9 +37,9 @@ export const ledgerOperations = {
     permission: 'ledger:read',
     effect: 'read',
     record: 'entry',
-    recorded: ['subject', 'class', 'key', 'operation', 'outcome', 'study', 'system', 'actor', 'from', 'to'],
+    recorded: [...comparedMembers, 'device', 'kinds', 'from', 'to', 'cursor', 'limit'],
     reason: 'none',
-    errors: [],
+    errors: ['question.times'],
     requirements: ['URS-032', 'URS-038', 'URS-039'],
   }),
   'ledger.payload': define({
@@ -89,7 +75,7 @@ export const ledgerOperations = {
   }),
   'ledger.verifier-key': define({
     id: 'ledger.verifier-key',
-    summary: "Read the key that verifies the log's checkpoints, as a signed-note vkey",
+    summary: "Read the keys that sign the log's checkpoints now, a signed-note vkey on each line",
     method: 'GET',
     path: '/v1/ledger/verifier-key',
     input: Type.Object({}, closed),
@@ -119,6 +105,7 @@ export const ledgerOperations = {
     ),
     output: Type.String({ contentEncoding: 'binary' }),
     produces: 'bytes',
+    immutable: true,
     permission: 'ledger:read',
     effect: 'read',
     record: 'access-log',

@@ -20,6 +20,8 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
   readonly output: Out;
   /** What the answer's body is; `json` unless a published format says otherwise. */
   readonly produces?: 'json' | 'text' | 'bytes';
+  /** Set where the same request is answered in the same way for good, so that the caller's own cache may keep the answer. */
+  readonly immutable?: true;
   /** Everything is denied unless a role grants the permission (URS-019), but for the doors of {@link Door}. */
   readonly permission: Permission | Door;
   /**
@@ -32,6 +34,8 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
    * member `signature` with the two components, and without it the answer says what is to be signed.
    */
   readonly signature?: { readonly meaning: SignatureMeaning };
+  /** Only a person with a session may ask; what has `approval` or `signature` is so without it. */
+  readonly personOnly?: true;
   /**
    * `change` commits rows and its ledger entry in one transaction; `use` changes no rows and shares a group commit;
    * `read` is as `use`, for questions. Design section 4.
@@ -64,7 +68,7 @@ export function isDoor(permission: Permission | Door): permission is Door {
 }
 
 /** The meanings that a signature can have here (21 CFR 11.50(a)(3)). */
-export const signatureMeanings = ['approval', 'rejection'] as const;
+export const signatureMeanings = ['approval', 'rejection', 'review'] as const;
 export type SignatureMeaning = (typeof signatureMeanings)[number];
 
 export interface Approval {
@@ -98,10 +102,11 @@ const approvalErrors = [
 const signatureErrors = ['access.person_required', 'signature.needed'] as const;
 
 /** What an operation can answer beside the errors that every operation can give. */
-export function errorsOf({ approval, signature, errors }: Operation): ErrorCode[] {
+export function errorsOf({ approval, signature, personOnly, errors }: Operation): ErrorCode[] {
   const ofApproval = approval === undefined ? [] : approvalErrors;
   const ofSignature = signature === undefined ? [] : signatureErrors;
-  return [...new Set<ErrorCode>([...ofApproval, ...ofSignature, ...errors])];
+  const ofPersons = personOnly === true ? (['access.person_required'] as const) : [];
+  return [...new Set<ErrorCode>([...ofApproval, ...ofSignature, ...ofPersons, ...errors])];
 }
 
 /** Where each input of an operation travels. */

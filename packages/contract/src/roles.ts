@@ -18,6 +18,7 @@ export const permissions = [
   'keys:protect',
   'keys:process',
   'ledger:read',
+  'ledger:manage',
   'people:manage',
   'people:read',
   'approvals:read',
@@ -25,6 +26,11 @@ export const permissions = [
   'signatures:read',
   'seal:manage',
   'uses:report',
+  'witnessing:manage',
+  'payloads:redact',
+  'reviews:manage',
+  'reviews:do',
+  'evidence:make',
 ] as const;
 export type Permission = (typeof permissions)[number];
 
@@ -39,6 +45,11 @@ export const roles = {
     'approvals:decide',
     'signatures:read',
     'ledger:read',
+    'ledger:manage',
+    'witnessing:manage',
+    'payloads:redact',
+    'reviews:manage',
+    'reviews:do',
   ],
   /** Key custodian of one tenant: systems, keys, credentials and people. Answers never carry plaintext to this role. */
   custodian: [
@@ -59,7 +70,12 @@ export const roles = {
     'signatures:read',
     'seal:manage',
     'uses:report',
+    'evidence:make',
     'ledger:read',
+    'ledger:manage',
+    'witnessing:manage',
+    'payloads:redact',
+    'reviews:manage',
   ],
   /** Decides on what others ask for; manages nothing. */
   approver: [
@@ -70,6 +86,7 @@ export const roles = {
     'approvals:read',
     'approvals:decide',
     'signatures:read',
+    'evidence:make',
     'ledger:read',
   ],
   /** A connected system: protects and processes with the keys that its credential names, and no others (URS-012). */
@@ -83,7 +100,7 @@ export const roles = {
   ],
   /** Reads what revoked and compromised keys protected, each time with a reason; never protects. */
   'data-recovery': ['keys:read', 'keys:process', 'uses:report', 'ledger:read'],
-  /** Reads the ledger and the inventory. */
+  /** Reads the ledger and the inventory, and reviews the audit trail. */
   auditor: [
     'studies:read',
     'systems:read',
@@ -93,7 +110,9 @@ export const roles = {
     'people:read',
     'approvals:read',
     'signatures:read',
+    'evidence:make',
     'ledger:read',
+    'reviews:do',
   ],
 } as const satisfies Record<string, readonly Permission[]>;
 export type Role = keyof typeof roles;

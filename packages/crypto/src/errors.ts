@@ -169,6 +169,50 @@ export const cryptoErrors = {
     message: 'The passphrase is too short for a key that is attacked offline.',
     fix: 'Choose six or more random words, at least 15 characters.',
   },
+  'crypto.timestamp_malformed': {
+    message: 'The timestamp does not have the form of RFC 3161, or is not encoded in its one way.',
+    fix: 'Use the token exactly as the authority gave it, or another authority.',
+  },
+  'crypto.timestamp_algorithm': {
+    message: 'The timestamp or a certificate uses an algorithm or a key that is not accepted.',
+    fix: 'Use an authority that signs with RSA from 2,048 bits or ECDSA, and SHA-256, SHA-384 or SHA-512.',
+  },
+  'crypto.timestamp_refused': {
+    message: 'The authority did not give a timestamp.',
+    fix: 'See its reason; ask it again, or another authority.',
+  },
+  'crypto.timestamp_imprint': {
+    message: 'The timestamp is of other data, or under another hash than was asked for.',
+    fix: 'Treat the data as not stamped; compare with another copy.',
+  },
+  'crypto.timestamp_nonce': {
+    message: 'The timestamp does not answer this request.',
+    fix: 'Somebody may have put an older answer in its place: ask again, or ask another authority.',
+  },
+  'crypto.timestamp_policy': {
+    message: 'The timestamp was made under a policy that is not accepted.',
+    fix: 'Correct the configured policy, or ask an authority that follows it.',
+  },
+  'crypto.timestamp_accuracy': {
+    message: 'The timestamp is not stated to be accurate enough.',
+    fix: 'Use an authority that states its accuracy within the bound.',
+  },
+  'crypto.timestamp_signature': {
+    message: 'The signature of the timestamp does not verify.',
+    fix: 'Treat the timestamp as altered; take it from another copy.',
+  },
+  'crypto.timestamp_certificate': {
+    message: 'The certificate of the timestamp is not there, or was not good for time-stamping at that time.',
+    fix: 'Use an authority whose certificate has time-stamping as its only and critical purpose, and is in date.',
+  },
+  'crypto.timestamp_untrusted': {
+    message: 'The certificate of the timestamp leads to none of the configured roots.',
+    fix: 'Check that the roots are those of the authority; take them from a trusted place.',
+  },
+  'crypto.timestamp_roots_malformed': {
+    message: 'The file of root certificates is not PEM, or holds something else.',
+    fix: 'Give certificates as PEM blocks "BEGIN CERTIFICATE", at least one, and nothing secret beside them.',
+  },
   'crypto.passphrase_wrong': {
     message: 'The passphrase is not that of the escrow key, or the file was altered.',
     fix: 'Try the passphrase again; if it is right, use another copy of the file.',

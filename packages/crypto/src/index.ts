@@ -60,6 +60,7 @@ export {
 export { encodeBase32 } from './base32.ts';
 export { generateTotpSecret, totpStep, totpUri, verifyTotp } from './totp.ts';
 export { ed25519PublicKey, signEd25519, verifyEd25519 } from './signature.ts';
+export { mlDsa44PublicKey, signMlDsa44, verifyMlDsa44 } from './ml-dsa.ts';
 export {
   encodeReceipt,
   maximumReceiptCount,
@@ -139,3 +140,23 @@ export {
   type FieldValue,
   type FieldValues,
 } from './field/value.ts';
+export {
+  formatTimestampRequest,
+  formatTimestampResponse,
+  maximumResponseBytes,
+  maximumTokenBytes,
+  nodeTimestampPrimitives,
+  parseCertificates,
+  parseTimestampResponse,
+  timestampHashes,
+  timestampMediaTypes,
+  timestampNonceBytes,
+  verifyTimestamp,
+  type Certificate,
+  type SignatureScheme,
+  type TimestampExpectation,
+  type TimestampHash,
+  type TimestampPrimitives,
+  type TimestampQuestion,
+  type VerifiedTimestamp,
+} from './timestamp/index.ts';

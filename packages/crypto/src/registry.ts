@@ -24,6 +24,8 @@ export const keyAlgorithms = rows({
    * section 5.3); SP 800-131Ar2 section 10 approves it with keys of 112 bits and more.
    */
   HMAC_SHA_1: { secretType: 4 },
+  /** FIPS 204; signs the ledger beside Ed25519, against quantum computers. The secret is the seed. */
+  ML_DSA_44: { secretType: 5 },
 } as const);
 
 export type KeyAlgorithm = keyof typeof keyAlgorithms;
@@ -35,6 +37,7 @@ export const keyPurposes = rows({
   sign: { byte: 3, algorithm: 'ED25519' },
   mac: { byte: 4, algorithm: 'HMAC_SHA_256' },
   authenticate: { byte: 5, algorithm: 'HMAC_SHA_1' },
+  'sign-pq': { byte: 6, algorithm: 'ML_DSA_44' },
 } as const);
 
 export type KeyPurpose = keyof typeof keyPurposes;
@@ -64,6 +67,9 @@ export type MessageSuite = keyof typeof messageSuites;
 
 /** ECDSA over P-384 with SHA-384 (FIPS 186-5 section 6; the curve: NIST SP 800-186 section 3.2.1.4). */
 export const ecdsaP384 = Object.freeze({ curve: 'P-384', hash: 'sha384', coordinateBytes: 48 });
+
+/** ML-DSA-44 (FIPS 204 section 4, tables 1 and 2). */
+export const mlDsa44 = Object.freeze({ seedBytes: 32, publicKeyBytes: 1312, signatureBytes: 2420 });
 
 /**
  * Password hashes, by the name in their PHC string. `cost` has the parameters in the order of the string, each
@@ -136,7 +142,7 @@ export function requireSuite(suites: Readonly<Record<number, unknown>>, suite: n
 }
 
 /**
- * Makes a fresh random key. For `ED25519` this is the private key; `createPublicKey` gives the public one.
+ * Makes a fresh random key. For `ED25519` and `ML_DSA_44` this is the private key; `createPublicKey` gives the public one.
  * The material stays inside the KeyObject, which the caller owns; it is released with the last reference to
  * it.
  */
@@ -149,6 +155,8 @@ export function generateKey(algorithm: KeyAlgorithm): KeyObject {
       return generateKeySync('hmac', { length: 256 });
     case 'ED25519':
       return generateKeyPairSync('ed25519').privateKey;
+    case 'ML_DSA_44':
+      return generateKeyPairSync('ml-dsa-44').privateKey;
     default:
       throw new CryptoError('crypto.algorithm_unknown');
   }

@@ -11,6 +11,7 @@ import {
   type KeyAlgorithm,
   type KeyPurpose,
 } from './registry.ts';
+import { mlDsa44PrivateKey, mlDsa44Seed } from './ml-dsa.ts';
 import { ed25519PrivateKey, ed25519Seed } from './signature.ts';
 
 const kindBytes = {
@@ -155,7 +156,8 @@ export function decodeKeyStructure(place: KeyPlace, structure: Uint8Array): KeyO
     throw new CryptoError('crypto.wrapped_key_invalid');
   }
   const secret = structure.subarray(placeBytes + 1);
-  return algorithm === 'ED25519' ? ed25519PrivateKey(secret) : createSecretKey(secret);
+  if (algorithm === 'ED25519') return ed25519PrivateKey(secret);
+  return algorithm === 'ML_DSA_44' ? mlDsa44PrivateKey(secret) : createSecretKey(secret);
 }
 
 function derive(wrappingKey: KeyObject, head: Uint8Array, place: Uint8Array): KeyObject {
@@ -184,6 +186,7 @@ function encodePlace(place: KeyPlace): Buffer {
 
 function exportSecret(algorithm: KeyAlgorithm, key: KeyObject): Buffer {
   if (algorithm === 'ED25519') return ed25519Seed(key);
+  if (algorithm === 'ML_DSA_44') return mlDsa44Seed(key);
   requireSymmetricKey(key);
   return key.export();
 }

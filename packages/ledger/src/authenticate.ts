@@ -3,7 +3,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { Findings } from './finding.ts';
 import { hashAt, hashBytes, leafHashes, merkleRoot, type Sha256 } from './merkle.ts';
 import { findBundle, findTile, type LogSource } from './source.ts';
-import { rightEdgeOfSize, tilePath, tileWidth, widthInTree, type TileAddress } from './tile.ts';
+import { isPruned, rightEdgeOfSize, tilePath, tileWidth, widthInTree, type TileAddress } from './tile.ts';
 import { rootOfRightEdge, type RightEdge } from './tree.ts';
 
 /**
@@ -11,6 +11,13 @@ import { rootOfRightEdge, type RightEdge } from './tree.ts';
  * below it, and the entries below it. None is trusted before it gives a root that is authenticated already.
  */
 const accounts = ['own file', 'tiles below', 'entries below'] as const;
+
+/** Where the tiles are, and below which entry they may be missing without a finding. */
+export type TileFiles = {
+  readonly sha256: Sha256;
+  readonly source: LogSource;
+  readonly prunedBelow: number;
+};
 
 /**
  * The tiles of a log, authenticated from the signed root downwards: first the partial tiles of the right
@@ -23,16 +30,18 @@ export class AuthenticTiles {
   readonly #source: LogSource;
   readonly #size: number;
   readonly #findings: Findings;
+  readonly #prunedBelow: number;
   /** By level; undefined where there is no partial tile, or it is not authentic. */
   #rightEdge: RightEdge = [];
   /** By level: the full tile that was asked for last. */
   readonly #last: { index: number; hashes: Uint8Array | undefined }[] = [];
 
-  private constructor(sha256: Sha256, source: LogSource, size: number, findings: Findings) {
+  private constructor({ sha256, source, prunedBelow }: TileFiles, size: number, findings: Findings) {
     this.#sha256 = sha256;
     this.#source = source;
     this.#size = size;
     this.#findings = findings;
+    this.#prunedBelow = prunedBelow;
   }
 
   /**
@@ -41,17 +50,17 @@ export class AuthenticTiles {
    */
   static async under(
     checkpoint: Checkpoint,
-    sha256: Sha256,
-    source: LogSource,
+    files: TileFiles,
     findings: Findings,
   ): Promise<AuthenticTiles | undefined> {
-    const tiles = new AuthenticTiles(sha256, source, checkpoint.size, findings);
+    const tiles = new AuthenticTiles(files, checkpoint.size, findings);
     return (await tiles.#authenticateRightEdge(checkpoint.root)) ? tiles : undefined;
   }
 
   /**
    * The hashes of a tile of the tree, concatenated and authentic, in its full width. Undefined where neither
-   * its file nor what lies below gives the hash that the tile above holds. Reads fastest from left to right.
+   * its file nor what lies below gives the hash that the tile above holds, or where it was pruned. Reads fastest
+   * from left to right.
    */
   async hashes(level: number, index: number): Promise<Uint8Array | undefined> {
     const width = widthInTree(this.#size, level, index);
@@ -66,6 +75,9 @@ export class AuthenticTiles {
   }
 
   async #authenticate(address: TileAddress, expected: Uint8Array): Promise<Uint8Array | undefined> {
+    if (isPruned(address, this.#prunedBelow) && (await findTile(this.#source, address)) === undefined) {
+      return undefined;
+    }
     for (const account of accounts) {
       const hashes = await this.#accountOf(address, account);
       if (hashes !== undefined && equalBytes(merkleRoot(this.#sha256, hashes), expected)) {

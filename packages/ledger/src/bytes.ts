@@ -31,3 +31,12 @@ export function decodeBase64(text: string): Uint8Array | undefined {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   return encodeBase64(bytes) === text ? bytes : undefined;
 }
+
+/** Strict UTF-8: a byte order mark is a character like any other, an invalid sequence is not text. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}

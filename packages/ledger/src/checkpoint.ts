@@ -1,5 +1,6 @@
 import { decodeBase64, encodeBase64 } from './bytes.ts';
 import { LedgerError } from './errors.ts';
+import { parseDecimal } from './lines.ts';
 import { checkedHash, hashBytes } from './merkle.ts';
 import { checkLogSize } from './tile.ts';
 
@@ -11,9 +12,7 @@ export type Checkpoint = { readonly origin: string; readonly size: number; reado
 
 /** The note text of a checkpoint, without extension lines. Sign it with `signNote`. */
 export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
-  if (!originPattern.test(origin) || !origin.isWellFormed()) {
-    throw new LedgerError('ledger.checkpoint_malformed', 'origin');
-  }
+  if (!isOrigin(origin)) throw new LedgerError('ledger.checkpoint_malformed', 'origin');
   return `${origin}\n${checkLogSize(size)}\n${encodeBase64(checkedHash(root))}\n`;
 }
 
@@ -28,13 +27,17 @@ export function parseCheckpoint(text: string): Checkpoint {
   if (!originPattern.test(origin) || extensions.some((line) => !originPattern.test(line))) {
     throw new LedgerError('ledger.checkpoint_malformed', 'an empty line or a control character');
   }
-  const size = decimalPattern.test(decimal) ? Number(decimal) : Number.NaN;
-  if (!Number.isSafeInteger(size)) throw new LedgerError('ledger.checkpoint_malformed', 'size');
+  const size = parseDecimal(decimal);
+  if (size === undefined) throw new LedgerError('ledger.checkpoint_malformed', 'size');
   const root = decodeBase64(base64);
   if (root?.length !== hashBytes) throw new LedgerError('ledger.checkpoint_malformed', 'root hash');
   return { origin, size, root };
 }
 
+/** Whether a text can be the origin of a log: a line that is not empty and has no control characters. */
+export function isOrigin(text: string): boolean {
+  return originPattern.test(text) && text.isWellFormed();
+}
+
 /** A non-empty line without control characters. */
 const originPattern = /^[^\u0000-\u001f]+$/;
-const decimalPattern = /^(?:0|[1-9][0-9]{0,15})$/;

@@ -19,7 +19,7 @@ test('a detail is added to the sentence [URS-033]', () => {
 
 test('every finding has a code, a phrase to end a sentence with, and a fix [URS-033]', () => {
   for (const [code, { message, fix }] of Object.entries(findingTexts)) {
-    assert.match(code, /^(bundle|checkpoint|entry|kept|log|tile)\.[a-z_]+$/);
+    assert.match(code, /^(bundle|checkpoint|cosignature|entry|kept|log|policy|tile)\.[a-z_]+$/);
     assert.match(message, /^[a-z].*[^.]$/);
     assert.match(fix, /^[A-Z].*\.$/);
   }

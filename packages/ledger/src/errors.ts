@@ -4,17 +4,28 @@ export type ErrorText = { readonly message: string; readonly fix: string };
 export type LedgerErrorCode =
   | 'ledger.bundle_malformed'
   | 'ledger.checkpoint_malformed'
+  | 'ledger.continuation_forked'
+  | 'ledger.continuation_unproven'
+  | 'ledger.cosignature_false'
+  | 'ledger.cosigner_invalid'
   | 'ledger.entry_size'
   | 'ledger.hash_size'
   | 'ledger.key_malformed'
   | 'ledger.key_name'
+  | 'ledger.key_unsupported'
   | 'ledger.log_size'
+  | 'ledger.message_malformed'
   | 'ledger.note_malformed'
   | 'ledger.note_signature'
   | 'ledger.note_size'
   | 'ledger.note_unsigned'
+  | 'ledger.origin_unknown'
+  | 'ledger.policy_malformed'
+  | 'ledger.policy_size'
   | 'ledger.proof_invalid'
+  | 'ledger.proof_malformed'
   | 'ledger.proof_range'
+  | 'ledger.quorum_unmet'
   | 'ledger.tile_address'
   | 'ledger.tile_malformed'
   | 'ledger.tile_path';
@@ -28,6 +39,24 @@ export const ledgerErrors: Readonly<Record<LedgerErrorCode, ErrorText>> = {
   'ledger.checkpoint_malformed': {
     message: 'The note is not a checkpoint: origin, size and root hash on three lines are expected.',
     fix: 'Pass the file named "checkpoint" of the log, unchanged.',
+  },
+  'ledger.continuation_forked': {
+    message:
+      'The log does not go on from where it was read before: its history was rewritten, or an older state put back.',
+    fix: 'Keep what was read before and the new checkpoint: together they prove it. Report it.',
+  },
+  'ledger.continuation_unproven': {
+    message:
+      'Entries or tiles behind those that were read before are missing, or do not lead to the signed root.',
+    fix: 'Try again; if it stays so, take the log from another copy, or begin behind what was pruned.',
+  },
+  'ledger.cosignature_false': {
+    message: 'A witness that is known did not sign what stands under its name.',
+    fix: 'Do not trust the checkpoint; fetch it again, and report the altered copy.',
+  },
+  'ledger.cosigner_invalid': {
+    message: 'A cosignature cannot state this: a name of 1 to 255 bytes, a checkpoint and a time are needed.',
+    fix: 'Use a shorter key name or origin, and a clock that runs after 1970.',
   },
   'ledger.entry_size': {
     message: 'An entry is empty or longer than 65,535 bytes, which an entry bundle cannot hold.',
@@ -45,9 +74,17 @@ export const ledgerErrors: Readonly<Record<LedgerErrorCode, ErrorText>> = {
     message: 'A key name is empty, or has a space, a plus sign or a control character.',
     fix: "Use a schema-less URL, such as the log's origin.",
   },
+  'ledger.key_unsupported': {
+    message: 'The verifier key is for a kind of signature that is not verified here.',
+    fix: 'Use a key of type Ed25519 or ML-DSA-44, alone or as a cosignature.',
+  },
   'ledger.log_size': {
     message: 'The size of the log is not a whole number from 0 to 2^53-1.',
     fix: 'Pass the size that the checkpoint states.',
+  },
+  'ledger.message_malformed': {
+    message: 'The message is not what the witness or mirror protocol says.',
+    fix: 'Send it as C2SP tlog-witness and tlog-mirror describe, in canonical base64 and decimal.',
   },
   'ledger.note_malformed': {
     message: 'The file is not a signed note.',
@@ -65,14 +102,34 @@ export const ledgerErrors: Readonly<Record<LedgerErrorCode, ErrorText>> = {
     message: 'No trusted key has signed the note.',
     fix: 'Check that the verifier key belongs to this log.',
   },
+  'ledger.origin_unknown': {
+    message: 'The checkpoint is of another log than the one that was asked for.',
+    fix: 'Use the checkpoint and the verifier key of one and the same log.',
+  },
+  'ledger.policy_malformed': {
+    message: 'The policy file is not as C2SP tlog-policy describes.',
+    fix: 'Correct the line that is named.',
+  },
+  'ledger.policy_size': {
+    message: 'The policy file is longer than 1 MiB.',
+    fix: 'Leave out logs and witnesses that are not needed.',
+  },
   'ledger.proof_invalid': {
     message: 'The Merkle proof does not lead to the expected root hash.',
     fix: 'Do not trust the claim; ask for the proof again for the same sizes and roots.',
+  },
+  'ledger.proof_malformed': {
+    message: 'The file is not a transparency log proof.',
+    fix: 'Use the file as it was made: no editor, no change of line endings or encoding.',
   },
   'ledger.proof_range': {
     message:
       'No such proof exists: an entry lies outside the tree, or the older tree is empty or the larger one.',
     fix: 'Ask for an index below the size, or for sizes with 1 ≤ older ≤ newer.',
+  },
+  'ledger.quorum_unmet': {
+    message: 'Fewer witnesses have cosigned the checkpoint than the policy asks for.',
+    fix: 'Ask for a proof under a checkpoint that more witnesses cosigned.',
   },
   'ledger.tile_address': {
     message: 'A tile address is outside its bounds: level 0 to 63, index 0 to 2^53-1, width 1 to 256.',

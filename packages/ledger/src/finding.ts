@@ -8,6 +8,7 @@ export type FindingCode =
   | 'checkpoint.origin'
   | 'checkpoint.root'
   | 'checkpoint.signature'
+  | 'cosignature.false'
   | 'entry.dropped'
   | 'entry.edited'
   | 'entry.inserted'
@@ -17,8 +18,11 @@ export type FindingCode =
   | 'kept.unusable'
   | 'log.extra_file'
   | 'log.forked'
+  | 'log.pruned'
+  | 'log.pruned_beyond'
   | 'log.truncated'
   | 'log.unproven'
+  | 'policy.quorum'
   | 'tile.altered'
   | 'tile.missing';
 
@@ -62,6 +66,11 @@ export const findingTexts: Readonly<Record<FindingCode, ErrorText & { readonly s
     severity: 'failure',
     message: 'the checkpoint is not signed by the given key, or its signature does not verify',
     fix: 'Check that the verifier key belongs to this log; if it does, the checkpoint is forged.',
+  },
+  'cosignature.false': {
+    severity: 'failure',
+    message: 'these witnesses did not sign what stands under their names',
+    fix: 'Take the checkpoint from another copy of the log; if it stays so, its cosignatures are forged.',
   },
   'entry.dropped': {
     severity: 'failure',
@@ -109,6 +118,16 @@ export const findingTexts: Readonly<Record<FindingCode, ErrorText & { readonly s
       'the log does not begin with what the kept checkpoint signed: two histories were shown for one log',
     fix: 'Keep both checkpoints: together they prove that the log was rewritten.',
   },
+  'log.pruned': {
+    severity: 'warning',
+    message: 'pruned, and so not checked; they lie below the minimum index that was given',
+    fix: 'Take them from the archive that the log was pruned into.',
+  },
+  'log.pruned_beyond': {
+    severity: 'failure',
+    message: 'the log is shorter than the minimum index that was given',
+    fix: 'Ask the log for its minimum index, which is never above its size.',
+  },
   'log.truncated': {
     severity: 'failure',
     message: 'the log is shorter than the kept checkpoint: its end was cut off',
@@ -118,6 +137,11 @@ export const findingTexts: Readonly<Record<FindingCode, ErrorText & { readonly s
     severity: 'failure',
     message: 'the log could not be compared with the kept checkpoint, because tiles are altered or missing',
     fix: 'Verify again with a whole copy of the log.',
+  },
+  'policy.quorum': {
+    severity: 'failure',
+    message: 'fewer witnesses have cosigned the checkpoint than the policy asks for; these have not',
+    fix: 'Ask the log for a checkpoint that more witnesses cosigned, or ask the witnesses what they have seen.',
   },
   'tile.altered': {
     severity: 'failure',
@@ -142,6 +166,8 @@ export type FindingPlace = {
   readonly lastIndex?: number;
   /** The file concerned, relative to the log's prefix. */
   readonly path?: string;
+  /** The witnesses concerned, as the policy names them. */
+  readonly names?: readonly string[];
 };
 
 /** Something that is wrong with a log, in a sentence for a person. */
@@ -214,8 +240,9 @@ function covers(known: FindingPlace, { path, index, lastIndex = index }: Finding
  * message.
  */
 function sentenceOf(found: { code: FindingCode } & FindingPlace): string {
-  const { code, index, path } = found;
+  const { code, index, path, names } = found;
   const { message } = findingTexts[code];
+  if (names !== undefined) return `${capitalised(message)}: ${names.join(', ')}.`;
   if (index === undefined && path === undefined) return `${capitalised(message)}.`;
   if (index === undefined) return `${JSON.stringify(path)}: ${message}.`;
   const last = endOf(found);

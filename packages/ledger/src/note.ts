@@ -1,4 +1,4 @@
-import { concatBytes, decodeBase64, encodeBase64 } from './bytes.ts';
+import { concatBytes, decodeBase64, decodeUtf8, encodeBase64, equalBytes } from './bytes.ts';
 import { LedgerError } from './errors.ts';
 import type { Sha256 } from './merkle.ts';
 
@@ -99,11 +99,10 @@ export function parseNote(note: Uint8Array): Note {
   const blankLine = content.lastIndexOf('\n\n');
   if (blankLine < 0 || !content.endsWith('\n'))
     throw new LedgerError('ledger.note_malformed', 'no blank line');
-  const lines = content.slice(blankLine + 2).split('\n');
-  lines.pop();
-  if (lines.length === 0) throw new LedgerError('ledger.note_malformed', 'no signature');
-  if (lines.length > maxNoteSignatures) throw new LedgerError('ledger.note_size');
-  return { text: content.slice(0, blankLine + 1), signatures: lines.map(parseSignatureLine) };
+  return {
+    text: content.slice(0, blankLine + 1),
+    signatures: signaturesOf(content.slice(blankLine + 2)),
+  };
 }
 
 /**
@@ -135,17 +134,59 @@ export async function signNote(text: string, signers: readonly Signer[]): Promis
   }
   if (signers.length === 0) throw new LedgerError('ledger.note_unsigned');
   const textBytes = new TextEncoder().encode(text);
-  const lines: string[] = [];
+  const signatures: NoteSignature[] = [];
   for (const signer of signers) {
-    lines.push(formatSignatureLine(signer.name, signer.keyId, await signer.sign(textBytes)));
+    const { name, keyId } = signer;
+    signatures.push({ name, keyId, signature: await signer.sign(textBytes) });
   }
-  return new TextEncoder().encode(`${text}\n${lines.join('')}`);
+  return concatBytes(textBytes, Uint8Array.of(0x0a), formatSignatures(signatures));
 }
 
-/** `— <name> base64(key id ‖ signature)` and a newline (C2SP signed-note). */
-function formatSignatureLine(name: string, id: number, signature: Uint8Array): string {
-  const idBytes = Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id);
-  return `— ${checkedName(name)} ${encodeBase64(concatBytes(idBytes, signature))}\n`;
+/** Signature lines, each `— <name> base64(key id ‖ signature)` and a newline (C2SP signed-note). */
+export function formatSignatures(signatures: readonly NoteSignature[]): Uint8Array {
+  const lines = signatures.map(({ name, keyId: id, signature }) => {
+    const idBytes = Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id);
+    return `— ${checkedName(name)} ${encodeBase64(concatBytes(idBytes, signature))}\n`;
+  });
+  return new TextEncoder().encode(lines.join(''));
+}
+
+/**
+ * Signature lines as a witness answers with them, at least one. Nothing about them is verified. Throws
+ * `ledger.note_size` or `ledger.note_malformed`.
+ */
+export function parseSignatures(lines: Uint8Array): NoteSignature[] {
+  if (lines.length > maxNoteBytes) throw new LedgerError('ledger.note_size');
+  const content = decodeUtf8(lines);
+  if (content === undefined || !isNoteContent(content) || !content.endsWith('\n')) {
+    throw new LedgerError('ledger.note_malformed', 'not lines in UTF-8');
+  }
+  return signaturesOf(content);
+}
+
+/**
+ * A note with more signature lines behind those that it has, verbatim; a line that it has already is not added
+ * again. Verify them before. Throws `ledger.note_size` or `ledger.note_malformed`.
+ */
+export function addSignatures(note: Uint8Array, signatures: readonly NoteSignature[]): Uint8Array {
+  const known = parseNote(note).signatures;
+  const added = signatures.filter((one) => !known.some((other) => isSameSignature(one, other)));
+  const whole = concatBytes(note, formatSignatures(added));
+  parseNote(whole);
+  return whole;
+}
+
+function isSameSignature(a: NoteSignature, b: NoteSignature): boolean {
+  return a.name === b.name && a.keyId === b.keyId && equalBytes(a.signature, b.signature);
+}
+
+/** The signatures in the lines of `content`, which ends in a newline. */
+function signaturesOf(content: string): NoteSignature[] {
+  const lines = content.split('\n');
+  lines.pop();
+  if (lines.length === 0) throw new LedgerError('ledger.note_malformed', 'no signature');
+  if (lines.length > maxNoteSignatures) throw new LedgerError('ledger.note_size');
+  return lines.map(parseSignatureLine);
 }
 
 function parseSignatureLine(line: string): NoteSignature {
@@ -177,13 +218,4 @@ function checkedName(name: string): string {
 /** Whether no ASCII control character other than newline is in `text`. */
 function isNoteContent(text: string): boolean {
   return !/[\u0000-\u0009\u000b-\u001f]/.test(text);
-}
-
-/** Strict UTF-8: a byte order mark is a character like any other, an invalid sequence is not text. */
-function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

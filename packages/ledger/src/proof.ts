@@ -1,7 +1,8 @@
 import { equalBytes } from './bytes.ts';
 import { LedgerError } from './errors.ts';
-import { checkedHash, hashBytes, merkleRoot, nodeHash, type Sha256 } from './merkle.ts';
-import { checkLogSize, hashesOfTile, tilePath, tileWidth, widthInTree, type TileReader } from './tile.ts';
+import { checkedHash, nodeHash, type Sha256 } from './merkle.ts';
+import { subtreeProof } from './subtree.ts';
+import { checkLogSize, type TileReader } from './tile.ts';
 
 /**
  * The audit path of entry `index` in the tree of `size` entries: sibling hashes from the leaf upwards (RFC
@@ -14,15 +15,7 @@ export async function inclusionProof(
   readTile: TileReader,
 ): Promise<Uint8Array[]> {
   checkIndex(index, size);
-  const subtree = subtreeReader(sha256, size, readTile);
-  const siblings: Range[] = [];
-  for (let start = 0, end = size; end - start > 1;) {
-    const middle = start + largestPowerOfTwoBelow(end - start);
-    siblings.push(index < middle ? [middle, end] : [start, middle]);
-    if (index < middle) end = middle;
-    else start = middle;
-  }
-  return hashesOf(siblings.reverse(), subtree);
+  return subtreeProof(sha256, { start: index, end: index + 1 }, size, readTile);
 }
 
 /**
@@ -36,19 +29,7 @@ export async function consistencyProof(
   readTile: TileReader,
 ): Promise<Uint8Array[]> {
   checkSizes(from, to);
-  const subtree = subtreeReader(sha256, to, readTile);
-  const ranges: Range[] = [];
-  let start = 0;
-  let end = to;
-  while (end !== from) {
-    const middle = start + largestPowerOfTwoBelow(end - start);
-    ranges.push(from <= middle ? [middle, end] : [start, middle]);
-    if (from <= middle) end = middle;
-    else start = middle;
-  }
-  // Where what remains is the whole older tree, its root is known to the verifier.
-  if (start > 0) ranges.push([start, end]);
-  return hashesOf(ranges.reverse(), subtree);
+  return subtreeProof(sha256, { start: 0, end: from }, to, readTile);
 }
 
 /**
@@ -121,54 +102,6 @@ export function verifyConsistency(
   }
 }
 
-/** Entries from the first number up to, and without, the second. */
-type Range = readonly [start: number, end: number];
-
-function hashesOf(
-  ranges: readonly Range[],
-  subtree: (range: Range) => Promise<Uint8Array>,
-): Promise<Uint8Array[]> {
-  return Promise.all(ranges.map(subtree));
-}
-
-/**
- * The root over a range that a proof names: a perfect subtree, or one that ends where the tree ends. Reads
- * each tile once.
- */
-function subtreeReader(
-  sha256: Sha256,
-  size: number,
-  readTile: TileReader,
-): (range: Range) => Promise<Uint8Array> {
-  const tiles = new Map<string, Promise<Uint8Array>>();
-
-  function tile(level: number, index: number): Promise<Uint8Array> {
-    const address = { level, index, width: widthInTree(size, level, index) };
-    const path = tilePath(address);
-    const known =
-      tiles.get(path) ?? Promise.resolve(readTile(address)).then((b) => hashesOfTile(b, address.width));
-    tiles.set(path, known);
-    return known;
-  }
-
-  async function perfect(start: number, entries: number): Promise<Uint8Array> {
-    let level = 0;
-    let hashes = entries;
-    for (; hashes >= tileWidth; hashes /= tileWidth) level++;
-    const first = start / tileWidth ** level;
-    const content = await tile(level, Math.floor(first / tileWidth));
-    const offset = first % tileWidth;
-    return merkleRoot(sha256, content.subarray(offset * hashBytes, (offset + hashes) * hashBytes));
-  }
-
-  return async function root([start, end]): Promise<Uint8Array> {
-    if (isPowerOfTwo(end - start)) return perfect(start, end - start);
-    const middle = start + largestPowerOfTwoBelow(end - start);
-    const [left, right] = await Promise.all([perfect(start, middle - start), root([middle, end])]);
-    return nodeHash(sha256, left, right);
-  };
-}
-
 function checkIndex(index: number, size: number): void {
   if (!Number.isSafeInteger(index) || index < 0 || index >= checkLogSize(size)) {
     throw new LedgerError('ledger.proof_range');
@@ -188,12 +121,8 @@ function isOdd(n: number): boolean {
   return n % 2 === 1;
 }
 
-function largestPowerOfTwoBelow(n: number): number {
-  let power = 1;
-  while (power * 2 < n) power *= 2;
-  return power;
-}
-
 function isPowerOfTwo(n: number): boolean {
-  return n === 1 || largestPowerOfTwoBelow(n) * 2 === n;
+  let power = 1;
+  while (power < n) power *= 2;
+  return power === n;
 }

@@ -91,6 +91,14 @@ export function widthInTree(size: number, level: number, index: number): number 
   return Math.max(0, Math.min(tileWidth, hashesAtLevel(size, level) - index * tileWidth));
 }
 
+/**
+ * Whether a log pruned to a minimum index may have left out a tile or, by level 0, a bundle: a full one that ends
+ * at or before that index (C2SP tlog-tiles, pruning).
+ */
+export function isPruned({ level, index, width }: TileAddress, minimumIndex: number): boolean {
+  return width === tileWidth && (index + 1) * tileWidth ** (level + 1) <= minimumIndex;
+}
+
 /** All tiles of a tree of `size` entries, level by level from the leaves, from left to right. */
 export function* tilesOfSize(size: number): Generator<TileAddress, void> {
   checkLogSize(size);
@@ -145,10 +153,16 @@ export function concatHashes(hashes: readonly Uint8Array[]): Uint8Array {
  */
 export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
   if (entries.length < 1 || entries.length > tileWidth) throw new LedgerError('ledger.bundle_malformed');
+  if (entries.some(({ length }) => length < 1)) throw new LedgerError('ledger.entry_size');
+  return encodeEntries(entries);
+}
+
+/** Each entry, of 0 to 65,535 bytes, behind its length as big-endian uint16. */
+export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
   const bundle = new Uint8Array(entries.reduce((bytes, entry) => bytes + 2 + entry.length, 0));
   let offset = 0;
   for (const entry of entries) {
-    if (entry.length < 1 || entry.length > maxEntryBytes) throw new LedgerError('ledger.entry_size');
+    if (entry.length > maxEntryBytes) throw new LedgerError('ledger.entry_size');
     bundle[offset] = entry.length >>> 8;
     bundle[offset + 1] = entry.length & 0xff;
     bundle.set(entry, offset + 2);

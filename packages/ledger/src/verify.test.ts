@@ -220,10 +220,16 @@ test('an empty log has the root of no entries and no other [URS-033]', async () 
   assert.deepEqual(brief(await verify(log)), ['checkpoint.root']);
 });
 
-test('a log of another origin verifies when that origin is asked for [URS-033]', async () => {
+test("the key of another log does not stand in for the log's, whatever origin is asked for [URS-033]", async () => {
   const log = await MemoryLog.of(thousand);
   await log.sign(logKey, 'log.example/another');
-  assert.equal((await verify(log, { origin: 'log.example/another' })).verdict, 'consistent');
+  const asked = { origin: 'log.example/another' };
+  assert.deepEqual(brief(await verify(log, asked)), ['checkpoint.origin']);
+  const another = keyFrom('another', 'log.example/another');
+  const both = [logKey.verifier, another.verifier];
+  assert.deepEqual(brief(await verify(log, { ...asked, verifiers: both })), ['checkpoint.origin']);
+  await log.sign(another);
+  assert.equal((await verify(log, { ...asked, verifiers: both })).verdict, 'consistent');
 });
 
 test('a log that has grown since its checkpoint verifies from its full tiles [URS-033]', async () => {

@@ -6,17 +6,33 @@ import { LedgerError } from './errors.ts';
 import { Findings, type Finding } from './finding.ts';
 import { hashBytes, leafHashes, type Sha256 } from './merkle.ts';
 import { openNote, type Verifier } from './note.ts';
+import type { Policy } from './policy.ts';
 import { checkpointPath, findBundle, findCheckpoint, type LogSource } from './source.ts';
-import { bundlePath, bundlesOfSize, parseTilePath, rightEdgeOfSize, tileWidth, widthInTree } from './tile.ts';
+import {
+  bundlePath,
+  bundlesOfSize,
+  isPruned,
+  parseTilePath,
+  rightEdgeOfSize,
+  tileWidth,
+  widthInTree,
+} from './tile.ts';
 import { rootOfRightEdge } from './tree.ts';
+import { openCheckpoint, type Cosignature, type CosignedCheckpoint, type Witness } from './trust.ts';
 
 export type VerifyOptions = {
   readonly sha256: Sha256;
-  /** The log's own keys, from a trusted place; a witness's signature does not stand in for the log's. */
+  /**
+   * The log's own keys, from a trusted place. Any one of them is enough, so that a log can change its key; one
+   * that signed wrongly rejects the checkpoint. A witness's signature does not stand in for the log's.
+   */
   readonly verifiers: readonly Verifier[];
+  /** Which witnesses must have cosigned the checkpoint, and their keys as `trustOf` makes them. */
+  readonly policy?: Policy;
+  readonly witnesses?: readonly Witness[];
   readonly source: LogSource;
   /**
-   * The log's name. Where it is not given, a key that signed must carry the log's name, as C2SP
+   * The log's name. Given or not, a key that signed must carry the name in the checkpoint, as C2SP
    * tlog-checkpoint recommends.
    */
   readonly origin?: string;
@@ -25,6 +41,11 @@ export type VerifyOptions = {
    * the log.
    */
   readonly kept?: Uint8Array;
+  /**
+   * The minimum index of a log that was pruned (C2SP tlog-tiles, pruning): full tiles and bundles that end at
+   * or before it may be missing, and their entries are then not checked. 0 where it is not given.
+   */
+  readonly prunedBelow?: number;
   /**
    * Called for each entry that is proven to stand at `index`, in order. `entry` is valid until the call, or
    * its promise, ends.
@@ -35,11 +56,22 @@ export type VerifyOptions = {
 
 export type VerifyResult = {
   /**
-   * `verified`: whole, and a continuation of the kept checkpoint. `consistent`: whole, but nothing was kept
-   * to show that it is the newest state and the only history. `failed`: see the findings.
+   * `verified`: whole, and a continuation of the kept checkpoint or cosigned by a quorum of the policy.
+   * `consistent`: whole, but neither shows that it is the newest state and the only history. `failed`: see the
+   * findings.
    */
   readonly verdict: 'verified' | 'consistent' | 'failed';
-  readonly freshness: 'kept checkpoint' | 'unproven';
+  /** What the state's age rests on. Witnesses say when they saw it; a kept checkpoint, that it is not older. */
+  readonly freshness: 'witnesses' | 'kept checkpoint' | 'unproven';
+  /**
+   * The time, in seconds of the POSIX epoch, at which a quorum of witnesses knew nothing newer; undefined
+   * without one.
+   */
+  readonly freshAt: number | undefined;
+  /** The policy's witnesses that cosigned the checkpoint. */
+  readonly cosignatures: readonly Cosignature[];
+  /** The given keys that signed the checkpoint. */
+  readonly signedBy: readonly { readonly name: string; readonly keyId: number }[];
   /** What the signed checkpoint says; undefined where it could not be believed. */
   readonly origin: string | undefined;
   readonly size: number | undefined;
@@ -50,44 +82,54 @@ export type VerifyResult = {
   readonly findingsOmitted: number;
   /** The number of entries that are proven to stand where the log committed to them. */
   readonly entriesChecked: number;
+  /** The number of entries below the minimum index that could not be checked. */
+  readonly entriesPruned: number;
 };
 
 const maxFindings = 1000;
 
 /**
- * Verifies a whole log from its files (C2SP tlog-tiles), whatever its entries mean. Believes the verifiers,
- * the kept checkpoint and nothing else. Streams: memory does not grow with the log. Findings are returned; it
+ * Verifies a whole log from its files (C2SP tlog-tiles), whatever its entries mean. Believes the keys, the
+ * kept checkpoint, the minimum index and nothing else. Streams: memory does not grow with the log. Findings are returned; it
  * throws only what `source` and the callbacks throw.
  */
 export async function verifyLog(options: VerifyOptions): Promise<VerifyResult> {
   const findings = new Findings(maxFindings);
-  const checkpoint = await openCheckpoint(options, findings);
-  if (checkpoint === undefined) return resultOf(findings, undefined, false, 0);
-  const tiles = await AuthenticTiles.under(checkpoint, options.sha256, options.source, findings);
-  const entriesChecked = tiles ? await checkEntries(options, checkpoint.size, tiles, findings) : 0;
+  const opened = await openLatest(options, findings);
+  if (opened === undefined) return resultOf(findings, undefined, false, noEntries);
+  const { checkpoint } = opened;
+  const { sha256, source, prunedBelow = 0 } = options;
+  if (prunedBelow > checkpoint.size) findings.add('log.pruned_beyond');
+  const tiles = await AuthenticTiles.under(checkpoint, { sha256, source, prunedBelow }, findings);
+  const entries = tiles ? await checkEntries(options, checkpoint.size, tiles, findings) : noEntries;
   const continues = await checkKept(options, checkpoint, tiles, findings);
   await checkPaths(options.source, checkpoint.size, findings);
-  return resultOf(findings, checkpoint, continues, entriesChecked);
+  return resultOf(findings, opened, continues, entries);
 }
 
-/** Reads the log's checkpoint and checks its signature and its name, before anything in it is used. */
-async function openCheckpoint(options: VerifyOptions, findings: Findings): Promise<Checkpoint | undefined> {
-  const note = await findCheckpoint(options.source);
+/** Reads the log's checkpoint and checks its signatures and its name, before anything in it is used. */
+async function openLatest(
+  { source, verifiers, witnesses = [], policy, origin }: VerifyOptions,
+  findings: Findings,
+): Promise<CosignedCheckpoint | undefined> {
+  const note = await findCheckpoint(source);
   if (note === undefined) {
     findings.add('checkpoint.missing');
     return undefined;
   }
-  const opened = await openSigned(note, options.verifiers);
-  if (typeof opened === 'string') {
-    findings.add(opened === 'signature' ? 'checkpoint.signature' : 'checkpoint.malformed');
+  try {
+    const trust = { logs: verifiers, witnesses, ...(policy !== undefined && { policy }) };
+    const opened = await openCheckpoint(note, trust, origin);
+    if (opened.forged.length > 0) findings.add('cosignature.false', { names: opened.forged });
+    if (opened.quorum === 'unmet') findings.add('policy.quorum', { names: opened.missing });
+    return opened;
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error;
+    findings.add(
+      error.code === 'ledger.origin_unknown' ? 'checkpoint.origin' : `checkpoint.${whatIsWrong(error)}`,
+    );
     return undefined;
   }
-  const names = options.origin === undefined ? opened.signerNames : [options.origin];
-  if (!names.includes(opened.checkpoint.origin)) {
-    findings.add('checkpoint.origin');
-    return undefined;
-  }
-  return opened.checkpoint;
 }
 
 /** Whether the log is shown to continue the kept checkpoint; where it is not, a finding says why. */
@@ -98,12 +140,11 @@ async function checkKept(
   findings: Findings,
 ): Promise<boolean> {
   if (note === undefined) return false;
-  const opened = await openSigned(note, verifiers);
-  if (typeof opened === 'string') {
+  const kept = await openKept(note, verifiers);
+  if (kept === undefined) {
     findings.add('kept.unusable');
     return false;
   }
-  const kept = opened.checkpoint;
   if (kept.origin !== checkpoint.origin) findings.add('kept.origin');
   else if (kept.size > checkpoint.size) findings.add('log.truncated');
   else {
@@ -129,34 +170,34 @@ async function rootAt(size: number, tiles: AuthenticTiles, sha256: Sha256): Prom
   return rootOfRightEdge(sha256, rightEdge);
 }
 
+type EntryCounts = { readonly checked: number; readonly pruned: number };
+
+const noEntries: EntryCounts = { checked: 0, pruned: 0 };
+
 /** Compares every entry with its authentic leaf hash, from left to right. Returns how many are proven. */
 async function checkEntries(
-  { sha256, source, onEntry, onProgress }: VerifyOptions,
+  { sha256, source, onEntry, onProgress, prunedBelow = 0 }: VerifyOptions,
   size: number,
   tiles: AuthenticTiles,
   findings: Findings,
-): Promise<number> {
+): Promise<EntryCounts> {
   const alignment = new Alignment(findings);
-  let proven = 0;
+  let [checked, pruned] = [0, 0];
   async function accept(entries: Iterable<ProvenEntry>): Promise<void> {
     for (const { index, entry } of entries) {
-      proven++;
+      checked++;
       if (onEntry) await onEntry(index, entry);
     }
   }
 
   for (const { index: bundleIndex, width } of bundlesOfSize(size)) {
     const firstIndex = bundleIndex * tileWidth;
-    const place = {
-      path: bundlePath(bundleIndex, width),
-      index: firstIndex,
-      lastIndex: firstIndex + width - 1,
-    };
+    const range = { index: firstIndex, lastIndex: firstIndex + width - 1 };
+    const place = { path: bundlePath(bundleIndex, width), ...range };
     const expected = await tiles.hashes(0, bundleIndex);
     const bundle = await findBundle(source, bundleIndex, width);
     if (expected === undefined || bundle === undefined) await accept(alignment.finish('gap'));
-    if (bundle === undefined) findings.add('bundle.missing', place);
-    else if (!bundle.whole) findings.add('bundle.malformed', place);
+    if (bundle !== undefined && !bundle.whole) findings.add('bundle.malformed', place);
     if (expected !== undefined && bundle !== undefined) {
       const found = leafHashes(sha256, bundle.entries);
       const intact = alignment.idle && equalBytes(found, expected);
@@ -165,11 +206,14 @@ async function checkEntries(
           ? bundle.entries.map((entry, i) => ({ index: firstIndex + i, entry }))
           : alignment.push(firstIndex, expected, bundle.entries, found),
       );
-    }
+    } else if (isPruned({ level: 0, index: bundleIndex, width }, prunedBelow)) {
+      pruned += width;
+      findings.add('log.pruned', range);
+    } else if (bundle === undefined) findings.add('bundle.missing', place);
     onProgress?.(firstIndex + width, size);
   }
   await accept(alignment.finish('end of log'));
-  return proven;
+  return { checked, pruned };
 }
 
 /**
@@ -193,41 +237,44 @@ function isInTree(path: string, size: number): boolean {
   }
 }
 
-/**
- * The checkpoint in a note that at least one of the verifiers signed, and who did; or what is wrong with it.
- */
-async function openSigned(
-  note: Uint8Array,
-  verifiers: readonly Verifier[],
-): Promise<{ checkpoint: Checkpoint; signerNames: string[] } | 'form' | 'signature'> {
+/** The kept checkpoint; undefined where none of the verifiers signed it, or it is none. */
+async function openKept(note: Uint8Array, verifiers: readonly Verifier[]): Promise<Checkpoint | undefined> {
   try {
-    const { text, signedBy } = await openNote(note, verifiers);
-    return { checkpoint: parseCheckpoint(text), signerNames: signedBy.map(({ name }) => name) };
+    return parseCheckpoint((await openNote(note, verifiers)).text);
   } catch (error) {
-    if (!(error instanceof LedgerError)) throw error;
-    return error.code === 'ledger.note_signature' || error.code === 'ledger.note_unsigned'
-      ? 'signature'
-      : 'form';
+    if (error instanceof LedgerError) return undefined;
+    throw error;
   }
+}
+
+function whatIsWrong({ code }: LedgerError): 'signature' | 'malformed' {
+  return code === 'ledger.note_signature' || code === 'ledger.note_unsigned' ? 'signature' : 'malformed';
 }
 
 function resultOf(
   findings: Findings,
-  checkpoint: Checkpoint | undefined,
+  opened: CosignedCheckpoint | undefined,
   continues: boolean,
-  entriesChecked: number,
+  { checked, pruned }: EntryCounts,
 ): VerifyResult {
-  // Nothing wrong found is not enough: every entry must have been proven.
-  const whole = !findings.failed && entriesChecked === checkpoint?.size;
-  const verdict = continues ? 'verified' : 'consistent';
+  const checkpoint = opened?.checkpoint;
+  const cosigned = opened?.quorum === 'met';
+  // Nothing wrong found is not enough: every entry must have been proven, or be known to be pruned.
+  const whole = !findings.failed && checked + pruned === checkpoint?.size;
+  const verdict = continues || cosigned ? 'verified' : 'consistent';
+  const withoutWitnesses = continues ? 'kept checkpoint' : 'unproven';
   return {
     verdict: whole ? verdict : 'failed',
-    freshness: continues ? 'kept checkpoint' : 'unproven',
+    freshness: cosigned ? 'witnesses' : withoutWitnesses,
+    freshAt: opened?.freshAt,
+    cosignatures: opened?.cosignatures ?? [],
+    signedBy: opened?.signedBy.map(({ name, keyId }) => ({ name, keyId })) ?? [],
     origin: checkpoint?.origin,
     size: checkpoint?.size,
     root: checkpoint?.root,
     findings: findings.list(),
     findingsOmitted: findings.omitted,
-    entriesChecked,
+    entriesChecked: checked,
+    entriesPruned: pruned,
   };
 }
