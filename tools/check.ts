@@ -7,6 +7,7 @@ const steps = [
   { name: 'types', command: ['tsc', '-p', 'tsconfig.json'] },
   { name: 'lint', command: ['oxlint'] },
   { name: 'generated docs', command: ['node', 'tools/docs.ts', '--check'] },
+  { name: 'verify page', command: ['node', 'tools/verify-page.ts', '--check'] },
   { name: 'tests', command: ['node', 'tools/test.ts'], shown: true },
 ];
 

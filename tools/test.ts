@@ -28,7 +28,7 @@ function groups(): Group[] {
   const integration = globSync(apart);
   const unit = globSync('{packages/*/src,tools}/**/*.test.ts').filter((file) => !integration.includes(file));
   return [
-    { name: 'unit', files: unit, options: ['--test-isolation=none'], limitMinutes: 15 },
+    { name: 'unit', files: unit, options: ['--test-isolation=none'], limitMinutes: 30 },
     { name: 'integration', files: integration, options: ['--test-concurrency=2'], limitMinutes: 60 },
   ];
 }

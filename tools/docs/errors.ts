@@ -62,6 +62,18 @@ const sections: readonly Section[] = [
     note: 'What the parsers and provers of the ledger refuse.',
   },
   {
+    title: 'Witness and mirror',
+    file: 'packages/witness/src/errors.ts',
+    name: 'witnessErrors',
+    note: 'What keeps a witness or a mirror from starting, or a command about one from being done.',
+  },
+  {
+    title: 'Evidence documents',
+    file: 'packages/evidence/src/errors.ts',
+    name: 'evidenceErrors',
+    note: 'What the reader of evidence documents refuses; the verifier reports it as a finding.',
+  },
+  {
     title: 'Findings of the ledger verifier',
     file: 'packages/ledger/src/finding.ts',
     name: 'findingTexts',
@@ -72,6 +84,18 @@ const sections: readonly Section[] = [
     file: 'packages/sdk/src/verify/signature-finding.ts',
     name: 'signatureFindingTexts',
     note: 'What an offline verification reports about the signatures of an export.',
+  },
+  {
+    title: 'Findings about payloads',
+    file: 'packages/sdk/src/verify/payload-finding.ts',
+    name: 'payloadFindingTexts',
+    note: 'What an offline verification reports about the payloads of an export.',
+  },
+  {
+    title: 'Findings about timestamps',
+    file: 'packages/sdk/src/verify/timestamp-finding.ts',
+    name: 'timestampFindingTexts',
+    note: 'What an offline verification reports about the timestamps of an export.',
   },
 ];
 

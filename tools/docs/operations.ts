@@ -20,10 +20,11 @@ function permits(role: Role, { permission }: Operation): string {
 }
 
 /** What a person has to do beside asking. */
-function conditions({ approval, signature }: Operation): string {
+function conditions({ approval, signature, personOnly }: Operation): string {
   if (approval !== undefined)
     return `approval of ${approval.people} others within ${approval.withinDays} days`;
-  return signature === undefined ? '–' : `signature: ${signature.meaning}`;
+  if (signature !== undefined) return `signature: ${signature.meaning}`;
+  return personOnly === true ? 'a person' : '–';
 }
 
 function listed(words: readonly string[]): string {

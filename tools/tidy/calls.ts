@@ -4,7 +4,7 @@ import { argumentsOf, calledName, isNode, isTest, lastName, nodesOf } from './so
 type Check = (node: Node, source: Source) => string | undefined;
 
 const clockReaders =
-  /^packages\/(server\/src\/platform\/clock\.ts|sdk\/src\/clock\.ts|cli\/)|^(bench|tools)\//;
+  /^packages\/(server\/src\/platform\/clock\.ts|(sdk|witness)\/src\/clock\.ts|cli\/)|^(bench|tools)\//;
 
 /** Time comes from the clock that a caller hands in; only the clock itself and programs read the machine's. */
 const clock: Check = (node, { path }) => {

@@ -54,17 +54,23 @@ function packageOf(path: string): string {
   return /^packages\/[^/]+/.exec(path)?.[0] ?? '';
 }
 
+const testServices = new Set(['tools/postgres-cluster.ts', 'tools/timestamp-authority.ts']);
+
 /** Tests of every package use the services in `tools/` that start what they need beside Node. */
 function isTestService(each: Import): boolean {
-  return isTest(each.from) && target(each) === 'tools/postgres-cluster.ts';
+  return isTest(each.from) && testServices.has(target(each));
 }
+
+/** A measurement looks at what no face of a package shows; nothing imports it. */
+const isMeasurement = ({ from }: Import): boolean => from.startsWith('bench/');
 
 /** Relative imports name a file with its ending and stay inside their package. */
 export function checkRelativeImports(sources: readonly Source[]): Finding[] {
   return sources.flatMap(importsOf).flatMap((each): Finding[] => {
     const { from: path, specifier, line } = each;
     if (!isRelative(specifier)) return [];
-    if (packageOf(target(each)) !== packageOf(path) && !isTestService(each)) {
+    const mayLeave = isTestService(each) || isMeasurement(each);
+    if (packageOf(target(each)) !== packageOf(path) && !mayLeave) {
       return [
         { path, line, message: `${specifier} leaves the package: import the other package by its name` },
       ];
@@ -82,7 +88,7 @@ const slicePattern = /^packages\/server\/src\/(?!platform\/|compat\/|migrations\
 export function checkSlices(sources: readonly Source[]): Finding[] {
   return sources.flatMap(importsOf).flatMap((each): Finding[] => {
     const { from: path, specifier, line } = each;
-    if (!isRelative(specifier)) return [];
+    if (!isRelative(specifier) || isMeasurement(each)) return [];
     const entered = slicePattern.exec(target(each))?.[1];
     const isOwn = entered === undefined || slicePattern.exec(path)?.[1] === entered;
     if (isOwn || posix.basename(specifier) === 'index.ts') return [];

@@ -115,6 +115,10 @@ export const cliErrors = {
     message: 'The server process ended without saying why.',
     fix: 'See its log above; repeat the command, and report it if it happens again.',
   },
+  'cli.witness_missing': {
+    message: 'The witness and the mirror are not installed beside this command.',
+    fix: 'Install @trialkeep/witness, or run the command where it is.',
+  },
   'cli.unexpected': {
     message: 'Something unexpected kept the command from finishing.',
     fix: 'Report it, with the command and the message.',

@@ -64,6 +64,9 @@ const verbs = [
   'ledger export',
   'ledger checkpoint',
   'ledger verifier-key',
+  'payload redact',
+  'stream syslog',
+  'stream otlp',
   'verify',
 ];
 
@@ -106,6 +109,9 @@ test('what is not a command line ends with status 2, a sentence and the fix', as
     [['join'], /terminal/],
     [['person', 'invite', 'Ada', '--login', 'ada', '--role', 'service'], /custodian, approver/],
     [['approval', 'deny', id], /--reason/],
+    [['payload', 'redact', id], /--reason/],
+    [['stream', 'syslog', 'a/b', '--state', 's'], /host:port/],
+    [['stream', 'otlp', 'http://collector.example', '--state', 's'], /https/],
     [['approval', 'list', '--state', 'lost'], /pending/],
   ];
   for (const [argv, sentence] of lines) {

@@ -53,6 +53,27 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
     load: () => import('./commands/escrow.ts'),
   },
   ledger: { summary: 'ask and export the ledger', load: () => import('./commands/ledger.ts') },
+  stream: {
+    summary: 'hand the ledger, entry by entry, to a syslog receiver or an OpenTelemetry collector',
+    load: () => import('./commands/stream.ts'),
+  },
+  payload: {
+    summary: "redact what should never have been in the ledger's payloads",
+    load: () => import('./commands/payload.ts'),
+  },
+  evidence: {
+    summary: 'documents for an inspector: make, fetch, list',
+    load: () => import('./commands/evidence.ts'),
+  },
+  witness: {
+    summary: 'run a witness, which cosigns heads of logs',
+    load: () => import('./commands/witness.ts'),
+  },
+  mirror: { summary: 'run a mirror, which keeps copies of logs', load: () => import('./commands/mirror.ts') },
+  review: {
+    summary: 'audit-trail reviews: plan, work through, comment, close with a signature',
+    load: () => import('./commands/review.ts'),
+  },
   verify: { summary: 'verify an exported ledger, offline', load: () => import('./commands/verify.ts') },
 };
 

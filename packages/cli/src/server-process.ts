@@ -57,11 +57,18 @@ export class ServerProcessError extends Error {
  * @throws ServerProcessError where it says why it did not start; CliError `cli.server_missing`, `cli.server_failed`
  */
 export async function startServer(
-  options: ServerProcessOptions & { dataDirectory: string; host?: string; port?: number },
+  options: ServerProcessOptions & {
+    dataDirectory: string;
+    host?: string;
+    port?: number;
+    /** Starts although the witnesses that a policy requires cannot be asked. */
+    withoutWitnesses?: boolean;
+  },
 ): Promise<RunningServer> {
   const { dataDirectory, host = defaultHost, port = defaultPort } = options;
   const args = ['serve', '--data', dataDirectory, '--host', host, '--port', String(port)];
-  const { child, ended, answer } = run(args, options);
+  if (options.withoutWitnesses === true) args.push('--without-witnesses');
+  const { child, ended, answer } = runProcess(serverEntry(), args, options);
   const { listening, state, reasons } = (await answer) as {
     listening: string;
     state: 'ready' | 'recovery';
@@ -84,14 +91,24 @@ export async function runServerCommand(
   args: readonly string[],
   options: ServerProcessOptions,
 ): Promise<object> {
-  const { ended, answer, failure } = run(args, options);
+  return runToEnd(serverEntry(), args, options);
+}
+
+/** Runs a process that answers with one JSON line to its end. @returns what it answered @throws as `runServerCommand` */
+export async function runToEnd(
+  entry: string,
+  args: readonly string[],
+  options: ServerProcessOptions,
+): Promise<object> {
+  const { ended, answer, failure } = runProcess(entry, args, options);
   const result = await answer;
   const status = await ended;
   if (status !== 0) throw await failureOf(status, failure);
   return result;
 }
 
-interface Run {
+/** A process of this product that was started: a server, a witness, a mirror. */
+export interface Run {
   readonly child: ChildProcess;
   readonly ended: Promise<number>;
   /** The one JSON line that the process writes to standard output. */
@@ -100,8 +117,9 @@ interface Run {
   readonly failure: Promise<ServerProcessError | undefined>;
 }
 
-function run(args: readonly string[], options: ServerProcessOptions): Run {
-  const child = spawn(process.execPath, [serverEntry(), ...args], {
+/** Starts a process. @param entry the file that it runs */
+export function runProcess(entry: string, args: readonly string[], options: ServerProcessOptions): Run {
+  const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: childEnvironment(options.env),
     // A process group of its own: Ctrl-C reaches this process, which passes it on once.

@@ -1,3 +1,5 @@
+import { archiveErrors } from './archive/error-list.ts';
+
 /** What the reader of an error sees: one sentence, and what to do about it. */
 export interface ErrorText {
   readonly message: string;
@@ -329,10 +331,40 @@ export const sdkErrors = {
     message: 'The folder of the ledger cannot be read.',
     fix: 'Name the folder that holds the file "checkpoint" beside the folder "tile", readable by this account.',
   },
+  'verify.key_missing': {
+    message: 'Nothing says which log is trusted: there is no verifier key, and no policy that names a log.',
+    fix: "Pass the log's verifier key, or a policy with a log line, from a trusted place.",
+  },
   'verify.key_unsupported': {
     message: 'The verifier key is of an algorithm that this version does not verify.',
-    fix: 'Use the Ed25519 key of the log, or a newer version.',
+    fix: 'Use the Ed25519 or ML-DSA-44 key of the log, or a newer version.',
   },
+  'stream.state_damaged': {
+    message: 'The file that says how far the stream has come cannot be read, or is damaged.',
+    fix: 'Restore it, or remove it: the stream then begins again with the first entry, and the collector gets repetitions.',
+  },
+  'stream.state_foreign': {
+    message: 'The stream was begun with another log than the one that the server has.',
+    fix: 'Use the profile of the tenant that the stream was begun with, or another state file.',
+  },
+  'stream.state_in_use': {
+    message: 'Another process streams with this state file.',
+    fix: 'End that process, or use a state file of its own for each collector.',
+  },
+  'stream.forked': {
+    message:
+      'The log does not go on from where the stream had come to: its history was rewritten, or an older state put back.',
+    fix: 'Treat it as an incident: keep the state file, and compare the log with what the collector has.',
+  },
+  'stream.unverified': {
+    message: 'What the server gives does not verify, so nothing more was handed on.',
+    fix: "Check the log's verifier keys (after a key rotation, name the new one with --key); otherwise treat it as an incident.",
+  },
+  'stream.refused': {
+    message: 'The collector refuses what it is sent.',
+    fix: 'Check its address, credentials and limits, and what it says in its own log; the stream goes on from there.',
+  },
+  ...archiveErrors,
   'export.folder_not_empty': {
     message: 'The folder of the export holds something already, and nothing of it was touched.',
     fix: 'Name a new or an empty folder.',

@@ -1,23 +1,31 @@
 import { maxNoteBytes, parseCheckpoint, parseNote } from '@trialkeep/ledger';
-import { operations, outcomes } from '@trialkeep/sdk/client';
+import { operations } from '@trialkeep/sdk/client';
 import { exportLedger } from '@trialkeep/sdk/verify';
-import { Option } from 'commander';
 import type { Command } from 'commander';
+import { addConditions } from '../conditions.ts';
+import { addEntryOutput } from '../entry-output.ts';
 import { readInput, writeResult } from '../input.ts';
 import { Exit } from '../io.ts';
 import type { Io } from '../io.ts';
 import { print, printable } from '../output.ts';
+import { payloadLines } from '../payload-lines.ts';
 import { signatureLines } from '../signature-lines.ts';
 import { startProgress } from '../progress.ts';
 import { connect } from '../session.ts';
 import type { SessionOptions } from '../session.ts';
-import { addServerVerb, parseInteger, parseTime } from '../verb.ts';
+import { addServerVerb, gather, parseInteger } from '../verb.ts';
 import { printEntries } from '../ledger-entries.ts';
 import type { EntriesOptions } from '../ledger-entries.ts';
+import { registerAsk } from './ask.ts';
+import { registerArchive } from './ledger-archive.ts';
+import { registerLogKeys } from './ledger-keys.ts';
+import { registerProof } from './ledger-proof.ts';
+import { registerWitnessing } from './witnessing.ts';
 
 interface ExportCommandOptions extends SessionOptions {
-  readonly key?: string;
+  readonly key?: readonly string[];
   readonly checkpoint?: string;
+  readonly payloads?: true;
 }
 
 interface CheckpointOptions extends SessionOptions {
@@ -28,17 +36,7 @@ interface CheckpointOptions extends SessionOptions {
 export function register(program: Command, io: Io): void {
   const ledger = program.command('ledger').description('ask and export the ledger');
 
-  addServerVerb(ledger, 'show', operations['ledger.query'].summary)
-    .option('--subject <alias>', 'only about this subject')
-    .option('--class <name>', 'only about this class of record')
-    .option('--key <id>', 'only uses of this key')
-    .option('--operation <name>', 'only this operation, such as keys.decrypt-data-key')
-    .addOption(new Option('--outcome <outcome>', 'only those that ended so').choices(outcomes))
-    .option('--study <id>', 'only about this study')
-    .option('--system <id>', 'only about this system')
-    .option('--actor <id>', 'only by this credential or person')
-    .option('--from <time>', 'from this time on', parseTime)
-    .option('--to <time>', 'up to this time', parseTime)
+  addEntryOutput(addConditions(addServerVerb(ledger, 'show', operations['ledger.query'].summary)))
     .option('--limit <number>', 'at most so many entries', parseInteger(1, Number.MAX_SAFE_INTEGER))
     .option('--payload', 'open the payload of each entry; each opening is an entry of its own')
     .action(async (options: SessionOptions & EntriesOptions) => {
@@ -46,8 +44,13 @@ export function register(program: Command, io: Io): void {
       await printEntries(io, client, options);
     });
 
+  registerAsk(ledger, io);
+  registerWitnessing(ledger, io);
   registerExport(ledger, io);
+  registerArchive(ledger, io);
   registerEvidence(ledger, io);
+  registerProof(ledger, io);
+  registerLogKeys(ledger, io);
 }
 
 function registerExport(ledger: Command, io: Io): void {
@@ -56,8 +59,16 @@ function registerExport(ledger: Command, io: Io): void {
     'export <folder>',
     'copy the whole ledger into a folder (C2SP tlog-tiles), with its signatures, and verify the copy',
   )
-    .option('--key <vkey>', "the log's verifier key, from a trusted place; otherwise the server is asked")
+    .option(
+      '--key <vkey>',
+      "the log's verifier key, from a trusted place; otherwise the server is asked",
+      gather,
+    )
     .option('--checkpoint <file>', 'a checkpoint that was kept earlier')
+    .option(
+      '--payloads',
+      'bring the payloads along, opened; each run of them is an entry of the ledger, behind the exported checkpoint',
+    )
     .addHelpText(
       'after',
       '\nThe records of electronic signatures go into signatures.jsonl there, where the credential may read them. Status 1 where\n' +
@@ -74,30 +85,35 @@ function registerExport(ledger: Command, io: Io): void {
       const exporting = exportLedger(client, folder, {
         ...(key !== undefined && { verifierKey: key }),
         ...(kept !== undefined && { keptCheckpoint: kept }),
+        ...(options.payloads === true && { payloads: true }),
         signal: io.signal,
         onProgress,
       });
       const exported = await exporting.finally(() => progress.stop());
       const { origin, size, files, bytes, verifierKey, verdict, freshness } = exported;
-      const { signatures } = exported;
+      const { signatures, payloads, minimumIndex } = exported;
+      const pruned = minimumIndex > 0 ? ` --pruned-below ${minimumIndex}` : '';
       const result = {
         folder,
         origin,
         entries: size,
+        minimumIndex,
         files,
         bytes,
         verifierKey,
         verdict,
         freshness,
         signatures,
+        ...(payloads.exported && { payloads }),
       };
       await print(io, options, result, () =>
         printable(
           [
             `${size} entries of ${origin} lie in ${folder}, and fit their checkpoint.`,
             ...signatureLines(signatures),
+            ...payloadLines(payloads),
             'Anyone can verify them without the server:',
-            `trialkeep verify '${folder}' --key '${verifierKey}'`,
+            `trialkeep verify '${folder}' --key '${verifierKey}'${pruned}`,
           ].join('\n'),
         ),
       );
@@ -128,12 +144,4 @@ function registerEvidence(ledger: Command, io: Io): void {
         () => `The checkpoint of ${origin} at ${size} entries is in ${options.out}.`,
       );
     });
-
-  addServerVerb(ledger, 'verifier-key', operations['ledger.verifier-key'].summary).action(
-    async (options: SessionOptions) => {
-      const { client } = await connect(io, options);
-      const verifierKey = (await client.call('ledger.verifier-key', {})).trim();
-      await print(io, options, { verifierKey }, () => verifierKey);
-    },
-  );
 }

@@ -7,6 +7,7 @@ import { defaultDataDirectory, defaultHost, defaultPort, runServerCommand } from
 import type { ServerProcessOptions } from '../server-process.ts';
 import { makeWithSecret, secretLine } from '../session.ts';
 import { addVerb, saveProfileOption } from '../verb.ts';
+import { registerCatchUp } from './catch-up.ts';
 
 interface DataOptions extends OutputOptions {
   readonly data: string;
@@ -58,6 +59,7 @@ export function register(program: Command, io: Io): void {
   };
   registerInit(self, io, running);
   registerBackups(self, io, running);
+  registerCatchUp(self, io, running);
 }
 
 function registerInit(self: Command, io: Io, running: ServerProcessOptions): void {

@@ -10,6 +10,7 @@ interface ServerOptions extends OutputOptions {
   readonly data: string;
   readonly host: string;
   readonly port: number;
+  readonly withoutWitnesses?: true;
 }
 
 export function register(program: Command, io: Io): void {
@@ -20,6 +21,10 @@ export function register(program: Command, io: Io): void {
     .option('--data <directory>', 'where the installation lies', defaultDataDirectory)
     .option('--host <address>', 'address to listen on', defaultHost)
     .option('--port <number>', 'port to listen on; 0 takes a free one', parseInteger(0, 65_535), defaultPort)
+    .option(
+      '--without-witnesses',
+      'start although the witnesses that a policy requires cannot be asked whether the database is the newest',
+    )
     .action(async (options: ServerOptions) => {
       const server = await startServer({
         env: io.env,
@@ -27,6 +32,7 @@ export function register(program: Command, io: Io): void {
         dataDirectory: options.data,
         host: options.host,
         port: options.port,
+        withoutWitnesses: options.withoutWitnesses === true,
         onLog: (line) => void io.stderr.write(`${line}\n`),
       });
       const { url, state, reasons } = server;

@@ -3,6 +3,8 @@ export type { Approval, AwaitOptions, SettledApproval, SettledState } from './ap
 export { createClient } from './client.ts';
 export type { Attempt, Caller, CallOptions, Client, ClientOptions } from './client.ts';
 export { pagesOf } from './pages.ts';
+export { checkedReviewRecord } from './review-record.ts';
+export type { ReviewRecord } from './review-record.ts';
 export { pendingOf } from './pending.ts';
 export type { Pending } from './pending.ts';
 export { sdkErrors, SealError, TrialkeepError } from '../errors.ts';
@@ -16,9 +18,15 @@ export {
   operations,
   outcomes,
   pendingStates,
+  reviewMarks,
+  reviewOutcomes,
+  reviewRisks,
+  reviewStates,
+  reviewerRoles,
   revocationCauses,
   systemTypes,
   tenantPersonRoles,
+  witnessingModes,
 } from '@trialkeep/contract';
 export type {
   Input,

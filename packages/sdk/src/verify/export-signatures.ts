@@ -7,11 +7,18 @@ import { formatSignatureLine, parseSignatureRecord, signedEntryOf, timeOfEntry }
 
 /**
  * The signature records of a log that is being exported. They are listed behind the log, so that none is missing; those of entries
- * that came meanwhile, behind the exported checkpoint, are left out.
+ * that came meanwhile, behind the exported checkpoint, are left out, and so are those of pruned entries.
  */
 export class ExportedSignatures {
   readonly #signed = new Set<string>();
+  readonly #isPruned: boolean;
+  #firstTime = Infinity;
   #lastTime = 0;
+
+  /** @param isPruned whether entries of the log are left out at its beginning */
+  constructor(isPruned: boolean) {
+    this.#isPruned = isPruned;
+  }
 
   /** Takes the entries of a bundle as it came. One that is damaged is left to the verifier. */
   addBundle(bundle: Uint8Array, width: number): void {
@@ -27,6 +34,7 @@ export class ExportedSignatures {
       if (signed !== undefined) this.#signed.add(signed.signature);
     }
     // Times of a log never go back.
+    this.#firstTime = Math.min(this.#firstTime, timeOfEntry(entries[0]));
     this.#lastTime = Math.max(this.#lastTime, timeOfEntry(entries.at(-1)));
   }
 
@@ -36,7 +44,7 @@ export class ExportedSignatures {
     try {
       for await (const { signatures } of pagesOf((at) => client.call('signatures.list', at, calling))) {
         for (const { record, document } of signatures) {
-          if (!this.#isNewer(record)) lines.push(formatSignatureLine({ record, document }));
+          if (!this.#isLeftOut(record)) lines.push(formatSignatureLine({ record, document }));
         }
       }
     } catch (error) {
@@ -46,9 +54,10 @@ export class ExportedSignatures {
     return lines.join('');
   }
 
-  /** Whether a record is of an entry behind those that were taken. Everything else stays, for the verifier to judge. */
-  #isNewer(record: string): boolean {
+  /** Whether a record is of an entry behind or before those that were taken. Everything else stays, for the verifier to judge. */
+  #isLeftOut(record: string): boolean {
     if (this.#signed.has(sha256Hex(record))) return false;
-    return (parseSignatureRecord(record)?.time ?? 0) >= this.#lastTime;
+    const time = parseSignatureRecord(record)?.time ?? 0;
+    return time >= this.#lastTime || (this.#isPruned && time <= this.#firstTime);
   }
 }

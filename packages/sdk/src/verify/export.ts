@@ -9,21 +9,27 @@ import {
   parseCheckpoint,
   tilePath,
   tilesOfSize,
+  tileWidth,
 } from '@trialkeep/ledger';
 import type { Caller, CallOptions } from '../client/index.ts';
-import { SealError } from '../errors.ts';
+import { SealError, TrialkeepError } from '../errors.ts';
 import { syncFolder, systemCode } from '../files.ts';
+import { payloadLines } from './export-payloads.ts';
 import { ExportedSignatures } from './export-signatures.ts';
-import { signaturesPath } from './folder.ts';
-import { verifierOf } from './primitives.ts';
+import { timestampFiles } from './export-timestamps.ts';
+import { payloadsPath, signaturesPath } from './folder.ts';
+import { trustOf } from './primitives.ts';
+import type { VerifierKeys } from './primitives.ts';
 import { resultOf, verifyParts } from './verify-folder.ts';
 import type { VerifyFolderResult } from './verify-folder.ts';
 
 export interface ExportOptions {
-  /** The log's key as a vkey line, from a trusted place; without it the server is asked, and then vouches for itself. */
-  readonly verifierKey?: string;
+  /** The log's keys as vkey lines, from a trusted place; without them the server is asked, and then vouches for itself. */
+  readonly verifierKey?: VerifierKeys;
   /** A checkpoint of the same log that was kept earlier: shows that the server still tells the same history. */
   readonly keptCheckpoint?: Uint8Array;
+  /** Whether the payloads come along, opened: each run of them is an entry of the ledger, behind the exported checkpoint. */
+  readonly payloads?: boolean;
   /** Called as the work goes on: files while fetching, entries while verifying. */
   onProgress?(step: 'fetch' | 'verify', done: number, total: number): void;
   /** Ends the export early; the promise rejects with the signal's reason. */
@@ -31,7 +37,11 @@ export interface ExportOptions {
 }
 
 export interface ExportResult extends VerifyFolderResult {
+  /** The log's keys; the first is the one to show where one is enough. */
   readonly verifierKey: string;
+  readonly verifierKeys: readonly string[];
+  /** Entries below were pruned from the server, and are not in the export; `--pruned-below` for whoever verifies it. */
+  readonly minimumIndex: number;
   /** How many files the export has, the checkpoint included, and their bytes in all. */
   readonly files: number;
   readonly bytes: number;
@@ -57,18 +67,18 @@ export async function exportLedger(
   const { signal, onProgress, keptCheckpoint } = options;
   const calling = signal === undefined ? {} : { signal };
   await prepareFolder(folder);
-  const verifierKey = options.verifierKey ?? (await client.call('ledger.verifier-key', {}, calling)).trim();
+  const verifierKeys = keysOf(options.verifierKey ?? (await client.call('ledger.verifier-key', {}, calling)));
   const checkpoint = Buffer.from(await client.call('ledger.checkpoint', {}, calling));
-  const size = await signedSize(folder, checkpoint, verifierKey);
+  const size = await signedSize(folder, checkpoint, verifierKeys);
+  const { minimumIndex } = await client.call('ledger.bounds', {}, calling);
 
   const written = { files: 0, bytes: 0 };
   const write: Write = async (path, content) => {
-    await writeNew(folder, path, content);
+    written.bytes += await writeNew(folder, path, content);
     written.files += 1;
-    written.bytes += content.length;
   };
-  const signatures = new ExportedSignatures();
-  await fetchLog(client, size, write, {
+  const signatures = new ExportedSignatures(minimumIndex > 0);
+  await fetchLog(client, { size, minimumIndex }, write, {
     calling,
     onBundle: (bundle, width) => signatures.addBundle(bundle, width),
     onProgress: (done) => onProgress?.('fetch', done, size),
@@ -76,20 +86,31 @@ export async function exportLedger(
   // Behind the log, so that the record of every entry under the checkpoint is there.
   const lines = await signatures.fetch(client, calling);
   if (lines !== undefined) await write(signaturesPath, Buffer.from(lines));
+  if (options.payloads === true) await write(payloadsPath, payloadLines(client, size, calling));
+  for await (const { path, content } of timestampFiles(client, size, calling)) await write(path, content);
   await write(checkpointPath, checkpoint);
   await syncFolder(folder);
 
-  const { log, signatures: checked } = await verifyParts({
+  const verified = await verifyParts({
     folder,
-    verifierKey,
+    verifierKey: verifierKeys,
+    ...(minimumIndex > 0 && { prunedBelow: minimumIndex }),
     ...(keptCheckpoint !== undefined && { keptCheckpoint }),
     onProgress: (done, total) => onProgress?.('verify', done, total),
   });
+  const { log } = verified;
   if (log.verdict === 'failed') throw notVerified(folder, log.findings[0]?.sentence ?? '');
-  return { ...resultOf(log, checked), verifierKey, ...written };
+  return {
+    ...resultOf(verified),
+    verifierKey: verifierKeys[0] ?? '',
+    verifierKeys,
+    minimumIndex,
+    ...written,
+  };
 }
 
-type Write = (path: string, content: Uint8Array) => Promise<void>;
+type Content = Uint8Array | AsyncIterable<string>;
+type Write = (path: string, content: Content) => Promise<void>;
 
 interface FetchOptions {
   readonly calling: CallOptions;
@@ -98,10 +119,10 @@ interface FetchOptions {
 }
 
 /** Fetches the tiles and bundles of a log of that size, several at a time. */
-async function fetchLog(client: Caller, size: number, write: Write, options: FetchOptions): Promise<void> {
+async function fetchLog(client: Caller, bounds: Bounds, write: Write, options: FetchOptions): Promise<void> {
   const { calling, onBundle, onProgress } = options;
-  const files = filesOf(size);
-  let done = 0;
+  const files = filesOf(bounds);
+  let done = bounds.minimumIndex;
   const fetchNext = async (): Promise<void> => {
     for (const { path, entries } of files) {
       const content = await client.call('ledger.tile', { path: path.replace(/^tile\//, '') }, calling);
@@ -115,18 +136,37 @@ async function fetchLog(client: Caller, size: number, write: Write, options: Fet
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
+interface Bounds {
+  readonly size: number;
+  readonly minimumIndex: number;
+}
+
 /** The files of a log beside its checkpoint, and how many entries each holds. */
-function* filesOf(size: number): Generator<{ path: string; entries: number }, void, undefined> {
+function* filesOf({
+  size,
+  minimumIndex,
+}: Bounds): Generator<{ path: string; entries: number }, void, undefined> {
   for (const address of tilesOfSize(size)) yield { path: tilePath(address), entries: 0 };
-  for (const { index, width } of bundlesOfSize(size))
+  for (const { index, width } of bundlesOfSize(size)) {
+    if (index * tileWidth < minimumIndex) continue;
     yield { path: bundlePath(index, width), entries: width };
+  }
+}
+
+/** The server answers with one key a line. */
+function keysOf(verifierKey: VerifierKeys): readonly string[] {
+  return typeof verifierKey === 'string' ? verifierKey.trim().split('\n') : verifierKey;
 }
 
 /** The size that a checkpoint states, once its signature is verified: it says how much is fetched. */
-async function signedSize(folder: string, checkpoint: Uint8Array, verifierKey: string): Promise<number> {
-  const verifiers = [verifierOf(verifierKey)];
+async function signedSize(
+  folder: string,
+  checkpoint: Uint8Array,
+  verifierKeys: readonly string[],
+): Promise<number> {
+  const { logs } = trustOf(verifierKeys);
   try {
-    return parseCheckpoint((await openNote(checkpoint, verifiers)).text).size;
+    return parseCheckpoint((await openNote(checkpoint, logs)).text).size;
   } catch (error) {
     if (error instanceof LedgerError) throw notVerified(folder, error.message);
     throw error;
@@ -147,18 +187,21 @@ async function prepareFolder(folder: string): Promise<void> {
   throw new SealError('export.folder_not_empty', folder);
 }
 
-async function writeNew(folder: string, path: string, content: Uint8Array): Promise<void> {
+/** Writes a file that is not there yet, and gives its bytes. */
+async function writeNew(folder: string, path: string, content: Content): Promise<number> {
   try {
     await mkdir(dirname(join(folder, path)), { recursive: true, mode: 0o700 });
     const file = await open(join(folder, path), 'wx', 0o600);
     try {
       await file.writeFile(content);
       await file.sync();
+      return (await file.stat()).size;
     } finally {
       await file.close();
     }
   } catch (error) {
-    throw folderError(folder, error);
+    // What could not be fetched says so itself.
+    throw error instanceof TrialkeepError || systemCode(error) === '' ? error : folderError(folder, error);
   }
 }
 

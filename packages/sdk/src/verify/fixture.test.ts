@@ -18,6 +18,7 @@ import {
 import type { Caller } from '../client/index.ts';
 import { TrialkeepError } from '../errors.ts';
 import { sha256 } from './primitives.ts';
+import type { PayloadLine } from './payload-line.ts';
 
 // The network and the server are replaced by a log in memory; ledger, signatures and files are real.
 
@@ -31,8 +32,12 @@ const signaturesPerPage = 100;
 
 export class StandInLog implements Caller {
   static readonly origin = 'example.org/ledger/test';
+  /** What `payloads.open` gives. */
+  payloads: readonly PayloadLine[] = [];
   /** What is thrown in place of the signatures where it is set. */
   signaturesRefusal: Error | undefined;
+  /** Bundles below are not there. */
+  minimumIndex = 0;
   readonly verifierKey: string;
   readonly #key = generateKey('ED25519');
   readonly #files = new Map<string, Uint8Array>();
@@ -79,8 +84,15 @@ export class StandInLog implements Caller {
     assert.ok(this.#files.delete(path));
   }
 
-  call = (async (id: string, input: { path: string; cursor?: string }) => {
+  call = (async (id: string, input: { path: string; cursor?: string; first: number; count: number }) => {
+    if (id === 'ledger.bounds') return { minimumIndex: this.minimumIndex, size: this.#size };
+    if (id === 'timestamps.list') return { timestamps: [], next: null };
     if (id === 'ledger.verifier-key') return `${this.verifierKey}\n`;
+    if (id === 'payloads.open') {
+      const { first, count } = input;
+      const none = { content: null, blinding: null };
+      return { payloads: this.payloads.slice(first, first + count).map((line) => ({ ...none, ...line })) };
+    }
     if (id === 'signatures.list') {
       if (this.signaturesRefusal !== undefined) throw this.signaturesRefusal;
       const first = Number(input.cursor ?? 0);

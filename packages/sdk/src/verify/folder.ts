@@ -8,6 +8,17 @@ import { systemCode } from '../files.ts';
 
 /** Where an export keeps the signature records of the log (docs/formats/signature.md). */
 export const signaturesPath = 'signatures.jsonl';
+/** Where an export keeps the payloads of the entries, where it has them (docs/formats/ledger-entry.md). */
+export const payloadsPath = 'payloads.jsonl';
+
+/** Where an archive keeps the keys that have signed its checkpoint, one on each line. */
+export const verifierKeysPath = 'verifier-keys';
+
+/** The folder where an export keeps the timestamps of the log (docs/formats/timestamp.md). */
+export const timestampsFolder = 'timestamps';
+
+/** What an export or an archive writes beside the log. */
+const besidePaths: ReadonlySet<string> = new Set([signaturesPath, payloadsPath, verifierKeysPath]);
 
 /** Longest file of a log, bytes: a bundle of 256 entries of the greatest length, each behind its two bytes of length. */
 const maxFileBytes = 256 * (maxEntryBytes + 2);
@@ -22,7 +33,8 @@ export function folderSource(folder: string): LogSource {
 
 /** Everything in the folder but what an export writes beside the log. */
 async function* listLogFiles(folder: string): AsyncGenerator<string> {
-  for await (const path of listFiles(folder, '')) if (path !== signaturesPath) yield path;
+  for await (const path of listFiles(folder, ''))
+    if (!besidePaths.has(path) && !path.startsWith(`${timestampsFolder}/`)) yield path;
 }
 
 async function readRegularFile(path: string): Promise<Uint8Array | undefined> {

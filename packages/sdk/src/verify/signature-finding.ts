@@ -1,5 +1,4 @@
-import type { Severity } from '@trialkeep/ledger';
-import type { ErrorText } from '../errors.ts';
+import type { ExportFinding, FindingText } from './export-finding.ts';
 
 /** Everything that the verifier can find about the signatures of an export. docs/errors.md is generated from it. */
 export const signatureFindingTexts = {
@@ -43,44 +42,7 @@ export const signatureFindingTexts = {
     message: 'entries are signed, and the export has no signature records; they were not checked',
     fix: 'Export again with a credential that may read signatures.',
   },
-} as const satisfies Record<string, ErrorText & { readonly severity: Severity }>;
+} as const satisfies Record<string, FindingText>;
 export type SignatureFindingCode = keyof typeof signatureFindingTexts;
 
-/** Where in the export it is: an entry of the log, from 0, or a line of the file, from 1. */
-export interface SignaturePlace {
-  readonly index?: number;
-  readonly line?: number;
-}
-
-export interface SignatureFinding extends SignaturePlace {
-  readonly code: SignatureFindingCode;
-  readonly severity: Severity;
-  readonly sentence: string;
-}
-
-/** At most so many are listed; the rest is counted. */
-const maxFindings = 1000;
-
-/** Collects findings in bounded memory. */
-export class SignatureFindings {
-  readonly list: SignatureFinding[] = [];
-  omitted = 0;
-  /** Whether any finding, listed or not, is a failure. */
-  failed = false;
-
-  add(code: SignatureFindingCode, place: SignaturePlace = {}): void {
-    const { severity, message } = signatureFindingTexts[code];
-    if (severity === 'failure') this.failed = true;
-    if (this.list.length === maxFindings) this.omitted++;
-    else this.list.push({ code, severity, sentence: sentenceOf(message, place), ...place });
-  }
-}
-
-function sentenceOf(message: string, { index, line }: SignaturePlace): string {
-  const places = [
-    ...(index === undefined ? [] : [`entry ${index}`]),
-    ...(line === undefined ? [] : [`line ${line} of the signatures`]),
-  ];
-  const text = places.length === 0 ? message : `${places.join(', ')}: ${message}`;
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
-}
+export type SignatureFinding = ExportFinding<SignatureFindingCode>;

@@ -34,10 +34,11 @@ export function parseSignatureLine(text: string): SignatureLine | undefined {
 /** A record of version 1; undefined for everything else. */
 export function parseSignatureRecord(text: string): SignatureRecord | undefined {
   const record = parseCanonicalObject(text);
+  const isOfReview = record?.['meaning'] === 'review';
   const fits =
     record !== undefined &&
     hasShape(record, {
-      approval: isUuid,
+      [isOfReview ? 'review' : 'approval']: isUuid,
       components: (value) => JSON.stringify(value) === '["password","totp"]',
       hash: isSha256Hex,
       meaning: (value) => signatureMeanings.some((meaning) => meaning === value),

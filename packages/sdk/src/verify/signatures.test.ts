@@ -10,6 +10,7 @@ import { exportLedger } from './export.ts';
 import { inFolder, StandInLog } from './fixture.test.ts';
 import type { ListedSignature } from './fixture.test.ts';
 import { signatureFindingTexts } from './signature-finding.ts';
+import { parseSignatureRecord } from './signature-record.ts';
 import { verifyFolder } from './verify-folder.ts';
 
 const firstTime = 1_700_000_000_000;
@@ -102,6 +103,22 @@ const replaced = (line: string, from: string | RegExp, to: string): string => {
   assert.notEqual(text, line);
   return text;
 };
+
+test('the signature under a review names the review, and no request for approval [URS-029] [URS-040]', () => {
+  const change = { operation: 'reviews.close', meaning: 'review', approval: undefined };
+  const { record } = sign(1, change);
+  const members = JSON.parse(record) as Record<string, unknown>;
+  const text = (review: unknown, more: object = {}): string => {
+    const all = { ...members, review, ...more };
+    return JSON.stringify(Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1))));
+  };
+  const review = randomUUID();
+  assert.equal(parseSignatureRecord(text(review))?.review, review);
+  assert.equal(parseSignatureRecord(text(undefined)), undefined);
+  assert.equal(parseSignatureRecord(text('not an id')), undefined);
+  assert.equal(parseSignatureRecord(text(review, { approval: review })), undefined);
+  assert.equal(parseSignatureRecord(text(review, { meaning: 'approval' })), undefined);
+});
 
 test('an export carries its signatures, and they verify offline [URS-029] [URS-030] [URS-031]', async () => {
   await inFolder(async (folder) => {

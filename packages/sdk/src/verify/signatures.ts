@@ -1,8 +1,9 @@
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ExportFindings } from './export-finding.ts';
 import { openRegularFile, signaturesPath } from './folder.ts';
+import { readLines } from './lines.ts';
 import { sha256Hex } from './primitives.ts';
-import { SignatureFindings } from './signature-finding.ts';
+import { signatureFindingTexts } from './signature-finding.ts';
 import type { SignatureFinding } from './signature-finding.ts';
 import { parseSignatureLine, parseSignatureRecord, signedEntryOf } from './signature-record.ts';
 import type { SignedEntry } from './signature-record.ts';
@@ -25,16 +26,13 @@ export interface SignaturesResult {
   readonly findingsOmitted: number;
 }
 
-/** Longest line that is read, bytes: a record and a request document of the longest input, each quoted, fit well. */
-const maxLineBytes = 1024 * 1024;
-
 /**
  * Holds the signature records of an export to the log (docs/formats/signature.md). The entries are given first, one by one as they
  * are proven: what is remembered is bounded by the log, however much the file of signatures holds.
  */
 export class SignatureChecker {
   readonly #entries = new Map<string, SignedEntry & { readonly index: number; seen: boolean }>();
-  readonly #findings = new SignatureFindings();
+  readonly #findings = new ExportFindings(signatureFindingTexts, 'signatures');
   #checked = 0;
 
   /** Takes an entry that is proven to stand at `index`. */
@@ -89,38 +87,5 @@ export class SignatureChecker {
     }
     this.#checked += 1;
     if (parts.document === null) this.#findings.add('signature.document_missing', place);
-  }
-}
-
-/**
- * The lines of a file, which is closed at the end. Undefined stands for a line that is over-long, not UTF-8, or without a line feed
- * at its end, and ends the reading.
- */
-async function* readLines(file: FileHandle): AsyncGenerator<string | undefined> {
-  let rest = Buffer.alloc(0);
-  try {
-    for await (const chunk of file.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>) {
-      rest = Buffer.concat([rest, chunk]);
-      let start = 0;
-      for (let end = rest.indexOf(0x0a); end >= 0; end = rest.indexOf(0x0a, start)) {
-        const line = end - start > maxLineBytes ? undefined : decode(rest.subarray(start, end));
-        yield line;
-        if (line === undefined) return;
-        start = end + 1;
-      }
-      rest = rest.subarray(start);
-      if (rest.length > maxLineBytes) break;
-    }
-    if (rest.length > 0) yield undefined;
-  } finally {
-    await file.close();
-  }
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
   }
 }

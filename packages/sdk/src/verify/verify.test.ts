@@ -138,6 +138,20 @@ test('a folder that is not there, and a key that is none, are errors with a fix'
     withCode('verify.folder_unreadable'),
   );
   assert.throws(() => verifierOf(`${verifierKey}x`), LedgerError);
-  const mlDsa = formatVerifierKey(sha256, StandInLog.origin, 6, new Uint8Array(1312));
-  assert.throws(() => verifierOf(mlDsa), withCode('verify.key_unsupported'));
+  const ecdsa = formatVerifierKey(sha256, StandInLog.origin, 2, new Uint8Array(91));
+  assert.throws(() => verifierOf(ecdsa), withCode('verify.key_unsupported'));
+});
+
+test('a pruned log is exported from its minimum index on, with all its tiles [URS-033] [URS-039]', async () => {
+  await inFolder(async (folder) => {
+    const log = new StandInLog(700);
+    log.minimumIndex = 512;
+    for (const path of ['tile/entries/000', 'tile/entries/001']) log.drop(path);
+    const exported = await exportLedger(log, folder);
+    assert.deepEqual([exported.minimumIndex, exported.verdict], [512, 'consistent']);
+    const { verifierKey } = log;
+    const told = await verifyFolder({ folder, verifierKey, prunedBelow: 512 });
+    assert.equal(told.verdict, 'consistent');
+    assert.equal((await verifyFolder({ folder, verifierKey })).verdict, 'failed');
+  });
 });

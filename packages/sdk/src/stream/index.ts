@@ -1,0 +1,11 @@
+export { machineClock } from '../clock.ts';
+export { isPrivateUrl } from '../private-url.ts';
+export { otlpSink } from './otlp-sink.ts';
+export type { OtlpOptions } from './otlp-sink.ts';
+export type { StreamRecord } from './record.ts';
+export { ConnectionLost } from './sink.ts';
+export type { Connection, Sink } from './sink.ts';
+export { streamLedger } from './stream.ts';
+export type { StreamOptions } from './stream.ts';
+export { syslogSink } from './syslog-sink.ts';
+export type { SyslogOptions } from './syslog-sink.ts';
