@@ -197,13 +197,15 @@ function remember(visit: Visit): () => void {
 /** Makes the electronic signature under a change, and puts its hash on the entry. */
 async function signVisit({ operation, context }: Visit, { tx, time, rowKey }: Transaction): Promise<void> {
   const { caller, record, signature: id } = context;
-  const { hash, approval } = record;
-  if (operation.signature === undefined || id === undefined || hash === undefined || approval === undefined) {
+  const { hash, approval, review } = record;
+  const ofReview = review === undefined ? undefined : { review };
+  const about = approval === undefined ? ofReview : { approval };
+  if (operation.signature === undefined || id === undefined || hash === undefined || about === undefined) {
     throw new Error(`Operation ${operation.id} does not say what is signed.`);
   }
   const person = await findPerson(tx, rowKey, caller.log.id, caller.actor);
   if (person === undefined) throw new OperationError('auth.revoked');
   const { meaning } = operation.signature;
-  const about = { log: caller.log, operation: operation.id, meaning, person, hash, approval };
-  record.signature = await sign(tx, rowKey, { id, ...about, time });
+  const signed = { log: caller.log, operation: operation.id, meaning, person, hash, about };
+  record.signature = await sign(tx, rowKey, { id, ...signed, time });
 }

@@ -17,6 +17,7 @@ import { Turns } from './platform/turns.ts';
 import { refuseSealed } from './systems/index.ts';
 import { checkInput, isValid, newVisit } from './visit.ts';
 import type { Request, Visit } from './visit.ts';
+import type { Witnessing } from './witnessing/index.ts';
 
 /** What the gate tells the server's own log. */
 export interface GateNotes {
@@ -38,6 +39,7 @@ export interface GateParts {
   readonly recovery: readonly string[];
   readonly reserve: Reserve;
   readonly commits: Commits;
+  readonly witnessing: Pick<Witnessing, 'hold'>;
 }
 
 /** How often a request is authorised again because the facts moved on underneath it. */
@@ -163,7 +165,10 @@ export class Gate {
         throw new OperationError('access.person_required');
       }
       checkInput(visit);
-      if (operation.effect === 'use') await refuseSealed(this.#parts.hierarchy, context);
+      if (operation.effect === 'use') {
+        await refuseSealed(this.#parts.hierarchy, context);
+        await this.#parts.witnessing.hold(context);
+      }
       acted = await this.#implementation(visit.request.operation)(context);
       if (operation.signature !== undefined) {
         visit.proof = shown.signer ??= await this.#proveSigner(visit);
@@ -255,6 +260,6 @@ function answerOf({ kept }: Visit, result: unknown): unknown {
 }
 
 /** Dual control and signatures are for people: a credential can be handed on. */
-function isDecision({ approval, signature }: Operation): boolean {
-  return approval !== undefined || signature !== undefined;
+function isDecision({ approval, signature, personOnly }: Operation): boolean {
+  return approval !== undefined || signature !== undefined || personOnly === true;
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { StartupError, startupErrors } from './platform/errors.ts';
@@ -6,7 +7,13 @@ import { StartupError, startupErrors } from './platform/errors.ts';
  * The server's own commands, each a process of its own. The `trialkeep` command starts them; answers go to standard output as
  * one JSON line, the log and errors to standard error.
  */
-const commands: Record<string, (options: Options) => Promise<void>> = { serve, init, backup, restore };
+const commands: Record<string, (options: Options) => Promise<void>> = {
+  serve,
+  init,
+  backup,
+  restore,
+  'catch-up': catchUpFromMirror,
+};
 
 /** What is under way gets this long to end when the server is asked to stop. */
 const stopDeadlineMs = 20_000;
@@ -19,6 +26,10 @@ interface Options {
   readonly profile: string;
   readonly region: string;
   readonly acceptLostAnchor: boolean;
+  readonly withoutWitnesses: boolean;
+  readonly mirror: string | undefined;
+  readonly tokenFile: string | undefined;
+  readonly keys: readonly string[];
 }
 
 function readOptions(args: string[]): Options {
@@ -34,6 +45,10 @@ function readOptions(args: string[]): Options {
         profile: { type: 'string', default: 'evaluation' },
         region: { type: 'string', default: 'eu-central-1' },
         'accept-lost-anchor': { type: 'boolean', default: false },
+        'without-witnesses': { type: 'boolean', default: false },
+        mirror: { type: 'string' },
+        'token-file': { type: 'string' },
+        key: { type: 'string', multiple: true },
       },
     });
     const port = Number(values.port);
@@ -42,12 +57,17 @@ function readOptions(args: string[]): Options {
     if (values.data === undefined) throw new Error('--data is missing.');
     const folder = values.to ?? values.from;
     const acceptLostAnchor = values['accept-lost-anchor'];
+    const withoutWitnesses = values['without-witnesses'];
     return {
       ...values,
       data: resolve(values.data),
       port,
       folder: folder && resolve(folder),
       acceptLostAnchor,
+      withoutWitnesses,
+      mirror: values.mirror,
+      tokenFile: values['token-file'],
+      keys: values.key ?? [],
     };
   } catch (error) {
     throw new StartupError('usage.invalid', (error as Error).message, error);
@@ -58,7 +78,7 @@ function answer(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-async function serve({ data, host, port }: Options): Promise<void> {
+async function serve({ data, host, port, withoutWitnesses }: Options): Promise<void> {
   if (!['127.0.0.1', '::1', 'localhost'].includes(host))
     throw new StartupError('server.address_refused', host);
   const [{ startServer }, { createLogger }] = await Promise.all([
@@ -70,6 +90,7 @@ async function serve({ data, host, port }: Options): Promise<void> {
     host,
     port,
     logger: createLogger(),
+    withoutWitnesses,
     onFatal: () => process.exit(1),
   });
   let stopping = false;
@@ -107,6 +128,14 @@ async function restore({ data, folder, acceptLostAnchor }: Options): Promise<voi
   if (folder === undefined) throw new StartupError('usage.invalid', '--from is missing.');
   const { restoreInstance } = await import('./instance/index.ts');
   answer(await restoreInstance(data, folder, { acceptLostAnchor }));
+}
+
+async function catchUpFromMirror(options: Options): Promise<void> {
+  const { data, mirror, tokenFile, keys: verifierKeys, withoutWitnesses } = options;
+  if (mirror === undefined) throw new StartupError('usage.invalid', '--mirror is missing.');
+  const { catchUp, mirrorAddress } = await import('./recovery/index.ts');
+  const token = tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim();
+  answer(await catchUp(data, mirrorAddress(mirror, token), { verifierKeys, withoutWitnesses }));
 }
 
 function fail(error: unknown): never {

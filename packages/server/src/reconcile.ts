@@ -1,13 +1,15 @@
 import type { KeyObject } from 'node:crypto';
 import { listCredentials, listPersons, listSessions } from './access/index.ts';
 import { listApprovals } from './approvals/index.ts';
-import { recordedStates } from './audit/index.ts';
+import { compareLogKeys, recordedStates } from './audit/index.ts';
 import type { Ledger, RecordedState, RecordedStates } from './audit/index.ts';
 import { listKeys, stateAt } from './keys/index.ts';
 import type { Hierarchy } from './keys/index.ts';
 import type { Database, Tx } from './platform/database.ts';
+import { listReviewStates } from './reviews/index.ts';
 import { findSeal } from './systems/index.ts';
 import { listReporters } from './uses/index.ts';
+import { findPolicy } from './witnessing/index.ts';
 
 /** What a row says of its own state; whoever lists it has checked the row's seal. */
 interface StatedRow {
@@ -34,7 +36,11 @@ export async function reconcile({ database, hierarchy, ledger }: ReconcileParts)
     const rowKey = await hierarchy.rowKey(tenant);
     const found = await database.read(async (snapshot) => {
       const recorded = await recordedStates(snapshot, id);
-      const stated = await compareStated(snapshot, rowKey, id, recorded);
+      const stated = [
+        ...(await compareStated(snapshot, rowKey, id, recorded)),
+        ...(await comparePolicy(snapshot, rowKey, id, recorded)),
+        ...(await compareLogKeys(snapshot, id, recorded.logKeys)),
+      ];
       if (tenant === null) return stated;
       const keys = await compareKeys(snapshot, rowKey, tenant, recorded);
       return [...stated, ...keys, ...(await compareSeal(snapshot, rowKey, tenant, recorded))];
@@ -57,6 +63,7 @@ async function compareStated(
     ['Person', persons.map(({ id, state, revision }) => ({ id, state, version: revision })), recorded.person],
     ['Session', await listSessions(snapshot, rowKey, log), recorded.session],
     ['Approval', await listApprovals(snapshot, rowKey, log), recorded.approval],
+    ['Review', await listReviewStates(snapshot, log), recorded.review],
     ['Reporter', await listReporters(snapshot, rowKey, log), recorded.reporter],
   ] as const;
   return kinds.flatMap(([name, rows, entries]) =>
@@ -104,4 +111,19 @@ async function compareSeal(
   const recorded = tenantSeal?.state ?? 'open';
   if (state === recorded) return [];
   return [`Tenant ${tenant} is ${state} in the database and ${recorded} in the ledger.`];
+}
+
+/** An older policy, or none in the place of one, would ask fewer witnesses. */
+async function comparePolicy(
+  snapshot: Tx,
+  rowKey: KeyObject,
+  log: number,
+  { witnessing }: RecordedStates,
+): Promise<string[]> {
+  const version = (await findPolicy(snapshot, rowKey, log))?.version ?? 0;
+  const recorded = witnessing?.version ?? 0;
+  if (version === recorded) return [];
+  return [
+    `The witnessing policy of log ${log} is number ${version} in the database and ${recorded} in the ledger.`,
+  ];
 }

@@ -184,8 +184,6 @@ async function insertLog(database: Database, hierarchy: Hierarchy, tenant: strin
       .values({
         tenant,
         origin,
-        verifier_key: '',
-        wrapped_signing_key: unused,
         payload_key_version: '',
         wrapped_payload_key: unused,
       })

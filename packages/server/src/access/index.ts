@@ -7,4 +7,6 @@ export { credentialImplementations, peopleImplementations } from './operations.t
 export { Passwords } from './passwords.ts';
 export { findPerson, listPersons, peopleWho } from './people-store.ts';
 export type { PersonRow } from './people-store.ts';
+export { recoverAccess } from './recover.ts';
+export type { DroppedPerson } from './recover.ts';
 export { listSessions } from './session-store.ts';

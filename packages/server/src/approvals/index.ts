@@ -9,4 +9,5 @@ export {
 export type { ApprovedRequest } from './approvals.ts';
 export { approvalImplementations, executionTask, recoverApproved } from './operations.ts';
 export type { ApprovalOperationId } from './operations.ts';
+export { recoverApprovals } from './recover.ts';
 export { listApprovals } from './store.ts';

@@ -21,8 +21,7 @@ const key = {
 
 async function makeEmptyLog(database: Database): Promise<{ log: number }> {
   const none = new Uint8Array(1);
-  const keys = { wrapped_signing_key: none, payload_key_version: '', wrapped_payload_key: none };
-  const log = { ...keys, tenant: null, origin: 'log', verifier_key: '' };
+  const log = { payload_key_version: '', wrapped_payload_key: none, tenant: null, origin: 'log' };
   const start = { size: 0, time: 0, root: new Uint8Array(32) };
   const row = await database.write((tx) => store.insertLog(tx, log, start));
   return { log: row.id };
@@ -123,12 +122,12 @@ testOnStores(
     const { database, log, appender: makeAppender } = await makeLog(t, under);
     const appender = await makeAppender();
     const change = appender.change(log, 1, async (tx) => {
-      await tx.updateTable('log').set({ verifier_key: 'half done' }).execute();
+      await tx.updateTable('log').set({ payload_key_version: 'half done' }).execute();
       throw new Error('No.');
     });
     await assert.rejects(change, /No/);
     const row = await database.read((snapshot) => store.findLog(snapshot, log));
-    assert.equal(row?.verifier_key, '');
+    assert.equal(row?.payload_key_version, '');
     assert.deepEqual(await entries(database, log), []);
   },
 );

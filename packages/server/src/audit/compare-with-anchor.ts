@@ -49,6 +49,8 @@ export async function compareWithAnchor(
 async function isNewSince(log: TransparencyLog, logs: readonly TransparencyLog[]): Promise<boolean> {
   const instance = logs.find(({ tenant }) => tenant === null);
   if (log.tenant === null || instance === undefined || instance.anchor.size === 0) return false;
+  // A node that was away for longer than entries are kept cannot tell.
+  if (instance.anchor.size <= (await instance.minimumIndex())) return false;
   const [made, anchored] = [await log.timeOf(0), await instance.timeOf(instance.anchor.size - 1)];
   if (made !== anchored) return made > anchored;
   // In the same millisecond: the entry about the log has to be one that this node has not anchored.

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
 import test from 'node:test';
-import { CryptoError } from '@trialkeep/crypto';
+import { CryptoError, commitPayload } from '@trialkeep/crypto';
 import fc from 'fast-check';
-import { entryBytes, openPayload, sealDraft } from './entry.ts';
+import { idBytes } from '../platform/ids.ts';
+import { entryBytes, openSealed, sealDraft } from './entry.ts';
 import type { Draft } from './entry.ts';
 
 const key = {
@@ -53,6 +54,7 @@ test('an entry is canonical JSON whichever of its members are there [URS-032]', 
       reporter: text,
       session: text,
       signature: text,
+      size: fc.nat(),
       version: fc.nat(),
       study: text,
       system: text,
@@ -81,23 +83,25 @@ test('an entry is canonical JSON whichever of its members are there [URS-032]', 
 test('a payload opens to what was committed, and only in its own log and entry [URS-032] [URS-037]', () => {
   const sealed = sealDraft(draft, 'log', { reason: 'free text' }, key);
   const { id: entry, commitment, ciphertext } = sealed;
-  assert.deepEqual(openPayload({ origin: 'log', entry, commitment, ciphertext }, key), {
-    payload: { reason: 'free text' },
-    committed: true,
-  });
+  const opened = openSealed({ origin: 'log', entry, commitment, ciphertext }, key);
+  assert.ok(opened);
+  assert.equal(opened.content, '{"reason":"free text"}');
+  const committed = commitPayload(opened.blinding, idBytes(entry), Buffer.from(opened.content));
+  assert.equal(committed.toString('hex'), commitment, 'whoever has both can check it');
   assert.equal(sealed.payloadHash, createHash('sha256').update(ciphertext).digest('hex'));
-  assert.throws(() => openPayload({ origin: 'other', entry, commitment, ciphertext }, key), CryptoError);
+  assert.throws(() => openSealed({ origin: 'other', entry, commitment, ciphertext }, key), CryptoError);
   const other = sealDraft(draft, 'log', { reason: 'free text' }, key);
   assert.throws(
-    () => openPayload({ origin: 'log', entry: other.id, commitment, ciphertext }, key),
+    () => openSealed({ origin: 'log', entry: other.id, commitment, ciphertext }, key),
     CryptoError,
   );
   const swapped = { origin: 'log', entry, commitment: other.commitment, ciphertext };
-  assert.equal(openPayload(swapped, key).committed, false);
+  assert.equal(openSealed(swapped, key), undefined);
 });
 
 test('what happened is recorded even where its payload is too long to keep [URS-032]', () => {
   const sealed = sealDraft(draft, 'log', { input: 'x'.repeat(100_000) }, key);
-  const { payload } = openPayload({ ...sealed, origin: 'log', entry: sealed.id }, key);
-  assert.equal((payload as { omitted: { bytes: number } }).omitted.bytes, 100_012);
+  const opened = openSealed({ ...sealed, origin: 'log', entry: sealed.id }, key);
+  const { omitted } = JSON.parse(opened?.content ?? '{}') as { omitted: { bytes: number } };
+  assert.equal(omitted.bytes, 100_012);
 });

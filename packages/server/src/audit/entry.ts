@@ -64,23 +64,32 @@ export function sealDraft(draft: Draft, origin: string, payload: object, key: Co
   return { ...draft, id, commitment, payloadHash, ciphertext };
 }
 
-/** What a payload says, and whether it is the one that its entry committed to. Throws a CryptoError where it does not open. */
-export function openPayload(
+/** An opened payload: what shows that it is the one that the entry committed to. */
+export interface OpenedPayload {
+  /** JSON, byte for byte as it was committed to. */
+  readonly content: string;
+  /** 32 bytes: the key of the commitment. */
+  readonly blinding: Uint8Array;
+}
+
+/** The payload, where it is the one that its entry committed to. Throws a CryptoError where it does not open. */
+export function openSealed(
   parts: { origin: string; entry: string; commitment: string; ciphertext: Uint8Array },
   key: CompactKey,
-): { payload: unknown; committed: boolean } {
+): OpenedPayload | undefined {
   const context = payloadContext(parts.origin, parts.entry);
   const plaintext = openCompact({ ...key, context, ciphertext: parts.ciphertext });
   const content = plaintext.subarray(commitmentKeyBytes);
+  const blinding = plaintext.subarray(0, commitmentKeyBytes);
   const committed = verifyPayload(
     Buffer.from(parts.commitment, 'hex'),
-    plaintext.subarray(0, commitmentKeyBytes),
+    blinding,
     idBytes(parts.entry),
     content,
   );
-  const payload: unknown = JSON.parse(content.toString('utf8'));
+  const opened = { content: content.toString('utf8'), blinding: Uint8Array.from(blinding) };
   plaintext.fill(0);
-  return { payload, committed };
+  return committed ? opened : undefined;
 }
 
 /** The text of an entry around its time, which is known only once the entry has its place. */
@@ -109,16 +118,23 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
     gap: recorded.gap && { from: recorded.gap.from, to: recorded.gap.to },
     hash: recorded.hash,
     key: recorded.key,
+    logKeys: recorded.logKeys && logKeyMembers(recorded.logKeys),
     operation: draft.operation,
     outcome: denied === undefined ? draft.outcome : 'refused',
     payload: draft.payloadHash,
     person: recorded.person,
+    plan: recorded.plan,
+    policy: recorded.policy,
+    prunedBelow: recorded.prunedBelow,
     purpose: recorded.purpose,
     reason: recorded.reason,
+    redacted: recorded.redacted,
     reporter: recorded.reporter,
+    review: recorded.review,
     role: draft.role,
     session: recorded.session,
     signature: recorded.signature,
+    size: recorded.size,
     state: recorded.state,
     study: recorded.study,
     subject: recorded.subject,
@@ -135,6 +151,11 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
 /** In the order of their names. */
 function attestedMembers({ count, recipient, sequence, time, use }: NonNullable<Recorded['attested']>) {
   return { count, recipient, sequence, time, use };
+}
+
+/** In the order of their names. */
+function logKeyMembers({ begins, ends, endsAt }: NonNullable<Recorded['logKeys']>) {
+  return { begins, ends, endsAt };
 }
 
 /** The entry as it is hashed, at its time in milliseconds. */
@@ -155,13 +176,21 @@ export interface Entry {
   readonly entry: string;
   readonly hash?: string;
   readonly key?: string;
+  readonly logKeys?: NonNullable<Recorded['logKeys']>;
   readonly operation: string;
   readonly outcome: Outcome;
   readonly payload: string;
   readonly person?: string;
+  readonly plan?: string;
+  readonly policy?: string;
+  readonly purpose?: string;
+  readonly reason?: string;
+  readonly redacted?: string;
   readonly reporter?: string;
+  readonly review?: string;
   readonly session?: string;
   readonly signature?: string;
+  readonly size?: number;
   readonly state?: string;
   readonly study?: string;
   readonly subject?: string;

@@ -27,12 +27,18 @@ import {
 } from '../ledger.fixture.test.ts';
 import type { Node } from '../ledger.fixture.test.ts';
 import { Ledger } from './ledger.ts';
+import { questionImplementations } from '../questions/index.ts';
 import { ledgerImplementations } from './operations.ts';
-import { logVerifier } from './transparency-log.ts';
+import { logVerifier } from './log-keys/keys.ts';
 
 /** What a client reads of the instance's log, from the node that answers. */
 function sourceOf({ database, hierarchy, ledger }: Node, checkpoint: Uint8Array): LogSource {
-  const { 'ledger.tile': tile } = ledgerImplementations({ database, hierarchy, ledger });
+  const { 'ledger.tile': tile } = ledgerImplementations({
+    database,
+    hierarchy,
+    ledger,
+    wake: () => undefined,
+  });
   return {
     read: async (path) => {
       if (path === 'checkpoint') return checkpoint;
@@ -112,9 +118,12 @@ testOnStores(
       assert.equal((await verify(other, note)).verdict, 'consistent');
     }
     await append(one, 5);
-    const implementations = ledgerImplementations(other);
+    const implementations = {
+      ...ledgerImplementations({ ...other, wake: () => undefined }),
+      ...questionImplementations(other),
+    };
     const caller = { log: other.ledger.instanceLog };
-    const question = { input: { operation: 'test.entry', limit: 1000 }, caller, record: {} };
+    const question = { input: { operation: 'test.entry', limit: 1000 }, caller, record: {}, now: 0 };
     const answer = await implementations['ledger.query'](question as unknown as Context<'ledger.query'>);
     assert.deepEqual([answer.entries.length, answer.size, answer.next], [308, 309, null]);
     const { entry } = JSON.parse(answer.entries.at(-1)?.entry ?? '') as { entry: string };

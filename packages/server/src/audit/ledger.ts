@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Tx } from '../platform/database.ts';
 import type { Hierarchy } from '../keys/index.ts';
+import type { OperationError } from '../platform/errors.ts';
 import { ensure } from '../platform/jobs/index.ts';
 import { AnchorFolder, LogAnchor } from './anchor.ts';
 import { Appender } from './appender.ts';
@@ -10,7 +11,9 @@ import type { Draft } from './entry.ts';
 import { RollbackWatch } from './rollback.ts';
 import * as store from './store.ts';
 import { compareWithAnchor } from './compare-with-anchor.ts';
-import { TransparencyLog, emptyRoot, newLogKeys } from './transparency-log.ts';
+import { LogKeys, logKeyAlgorithms, newLogKey } from './log-keys/keys.ts';
+import { insertLogKeys, logKeys } from './log-keys/store.ts';
+import { TransparencyLog, emptyRoot } from './transparency-log.ts';
 
 /** What the ledger tells the server's own log. */
 export interface LedgerNotes {
@@ -19,6 +22,7 @@ export interface LedgerNotes {
 
 /** A new log that the caller's transaction still has to store. */
 export interface NewLog {
+  /** Of its Ed25519 key. */
   readonly verifierKey: string;
   /** Stores the log with its first entry; `opened` makes it known, once the transaction has committed. */
   store(
@@ -40,6 +44,9 @@ export interface LedgerParts {
   readonly onRolledBack?: (reason: string) => void;
 }
 
+/** See {@link Ledger.present}. */
+export type PresentCheckpoint = (id: number, covering?: number) => Promise<Uint8Array>;
+
 /** Every log of the instance: appending, checkpoints, the anchor of this node. */
 export class Ledger {
   readonly appender: Appender;
@@ -51,6 +58,7 @@ export class Ledger {
   readonly #watch: RollbackWatch;
   readonly #logs = new Map<number, TransparencyLog>();
   readonly #opening = new Map<number, Promise<TransparencyLog>>();
+  #present: PresentCheckpoint = (id, covering) => this.#presentOwn(id, covering);
 
   constructor(parts: LedgerParts) {
     this.#database = parts.database;
@@ -128,6 +136,38 @@ export class Ledger {
     return (await this.open(id)).checkpoint(this.#clock.now(), alongside);
   }
 
+  /** Has the checkpoints that leave the server chosen by whoever has them cosigned. */
+  presentWith(choose: PresentCheckpoint): void {
+    this.#present = choose;
+  }
+
+  /**
+   * The checkpoint that leaves the server, with the signatures of others that there are: the newest, or any that covers entry
+   * `covering` where one is asked for.
+   *
+   * @throws OperationError `ledger.unwitnessed` where the entry has to be witnessed first
+   */
+  present(id: number, covering?: number): Promise<Uint8Array> {
+    return this.#present(id, covering);
+  }
+
+  /** Entries of the log that this process knows to be committed; 0 where it knows of none yet. */
+  knownSize(id: number): number {
+    return this.#watch.known(id);
+  }
+
+  /** Somebody outside has shown that the database was put back: nothing is released any more. Gives what callers are told. */
+  reportRolledBack(reason: string): OperationError {
+    return this.#watch.report(reason);
+  }
+
+  /** As it is where nobody cosigns: the newest stored checkpoint that covers the entry, or one that is signed now. */
+  async #presentOwn(id: number, covering?: number): Promise<Uint8Array> {
+    const newest = covering === undefined ? undefined : await (await this.open(id)).newestCheckpoint();
+    if (newest !== undefined && covering !== undefined && covering < newest.size) return newest.note;
+    return this.anchorNow(id);
+  }
+
   /**
    * Looks at every log, about once a second and never in recovery, where a new checkpoint would fork the log: what has grown
    * gets a job for its checkpoint, what other nodes have signed gets into this node's anchor, and a log that has become shorter
@@ -156,22 +196,26 @@ export class Ledger {
 
   /** Prepares a log: `owner` is what wraps its payload key, before the tenant's key can be looked up. */
   newLog(origin: string, tenant: string | null, owner: Parameters<Hierarchy['newPayloadKey']>[1]): NewLog {
-    const keys = newLogKeys(origin);
+    const keys = logKeyAlgorithms.map((algorithm) =>
+      newLogKey(this.#hierarchy, { origin, tenant }, algorithm),
+    );
     const payloadKey = this.#hierarchy.newPayloadKey(tenant, owner);
     return {
-      verifierKey: keys.verifierKey,
+      verifierKey: keys[0]?.verifier_key ?? '',
       store: async (tx, time, genesis, payload) => {
         const row = await store.insertLog(
           tx,
           {
             tenant,
             origin,
-            verifier_key: keys.verifierKey,
-            wrapped_signing_key: this.#hierarchy.wrapSigningKey(tenant, keys.signingKey),
             payload_key_version: payloadKey.versionId,
             wrapped_payload_key: payloadKey.wrapped,
           },
           { size: 1, time, root: emptyRoot },
+        );
+        await insertLogKeys(
+          tx,
+          keys.map((key) => ({ ...key, log: row.id, from_size: 0 })),
         );
         const compact = this.#hierarchy.openPayloadKey(tenant, owner, payloadKey);
         const draft = sealDraft(genesis, origin, payload, compact);
@@ -186,7 +230,10 @@ export class Ledger {
   }
 
   async #open(id: number): Promise<TransparencyLog> {
-    const row = await this.#database.read((snapshot) => store.findLog(snapshot, id));
+    const { row, keys } = await this.#database.read(async (snapshot) => ({
+      row: await store.findLog(snapshot, id),
+      keys: await logKeys(snapshot, id),
+    }));
     if (row === undefined) throw new Error(`There is no log ${id}.`);
     const { tenant } = row;
     const owner = await this.#hierarchy.ownerKey(tenant);
@@ -198,10 +245,8 @@ export class Ledger {
       database: this.#database,
       watch: this.#watch,
       anchor: new LogAnchor(this.#anchor, row.origin, before),
-      keys: {
-        signingKey: this.#hierarchy.unwrapSigningKey(tenant, row.wrapped_signing_key),
-        payloadKey: this.#hierarchy.openPayloadKey(tenant, owner, payloadKey),
-      },
+      keys: new LogKeys(this.#hierarchy, row, keys),
+      payloadKey: this.#hierarchy.openPayloadKey(tenant, owner, payloadKey),
     });
     this.#logs.set(id, log);
     return log;

@@ -6,7 +6,7 @@ import { decodeBundle } from '@trialkeep/ledger';
 import { makeTenant, refusal, shareServer } from '../fixture.test.ts';
 import type { Hierarchy } from '../keys/index.ts';
 import { StartupError } from '../platform/errors.ts';
-import { payloadKey } from './operations.ts';
+import { payloadKey } from './payloads.ts';
 import type { TransparencyLog } from './transparency-log.ts';
 
 const own = { own: true };

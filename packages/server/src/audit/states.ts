@@ -2,15 +2,20 @@ import type { Tx } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import { parseEntry } from './entry.ts';
 import type { Entry } from './entry.ts';
+import { recordedLogKeys } from './log-keys/recover.ts';
+import type { RecordedLogKeys } from './log-keys/recover.ts';
 import * as store from './store.ts';
 
 /** What entries state what became of. */
-type Thing = 'approval' | 'credential' | 'key' | 'person' | 'reporter' | 'session';
+type Thing = 'approval' | 'credential' | 'key' | 'person' | 'reporter' | 'review' | 'session';
 
 /** The newest entries that say what became of something. */
 export interface RecordedStates extends Readonly<Record<Thing, ReadonlyMap<string, RecordedState>>> {
   /** Of the tenant itself: whether its keys may be used. */
   readonly tenantSeal: RecordedState | undefined;
+  /** The mode and version of the newest witnessing policy. */
+  readonly witnessing: RecordedState | undefined;
+  readonly logKeys: RecordedLogKeys;
 }
 
 export interface RecordedState {
@@ -26,6 +31,7 @@ const things: ReadonlyMap<string, Thing> = new Map<string, Thing>([
   ['enrolment', 'person'],
   ['keys', 'key'],
   ['people', 'person'],
+  ['reviews', 'review'],
   ['sessions', 'session'],
   ['uses', 'reporter'],
 ]);
@@ -49,10 +55,18 @@ class States implements RecordedStates {
   readonly key = new Map<string, RecordedState>();
   readonly person = new Map<string, RecordedState>();
   readonly reporter = new Map<string, RecordedState>();
+  readonly review = new Map<string, RecordedState>();
   readonly session = new Map<string, RecordedState>();
   tenantSeal: RecordedState | undefined;
+  witnessing: RecordedState | undefined;
+  readonly #aboutLogKeys: Entry[] = [];
+
+  get logKeys(): RecordedLogKeys {
+    return recordedLogKeys(this.#aboutLogKeys);
+  }
 
   take(entry: Entry): void {
+    if (entry.logKeys !== undefined) this.#aboutLogKeys.push(entry);
     const noun = entry.operation.split('.', 1)[0] ?? '';
     if (entry.approval !== undefined && noun !== 'approvals') this.#takeExecution(entry, entry.approval);
     if (entry.outcome !== 'success' || entry.state === undefined) return;
@@ -61,6 +75,7 @@ class States implements RecordedStates {
     const recorded = { state: entry.state, version, time: entry.time };
     if (entry.operation === 'tenants.seal' || entry.operation === 'tenants.unseal')
       this.tenantSeal = recorded;
+    if (entry.operation === 'witnessing.set-policy') this.witnessing = recorded;
     const thing = things.get(noun);
     const id = thing && entry[thing];
     if (thing !== undefined && id !== undefined) this[thing].set(id, recorded);

@@ -6,6 +6,8 @@ import type { Tx } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import type { Tables } from '../platform/tables.ts';
 import type { EntryText } from './entry.ts';
+import { storePlaces } from './find/store.ts';
+import type { Place } from './find/store.ts';
 
 export type LogRow = Selectable<Tables['log']>;
 
@@ -31,7 +33,7 @@ export async function logIds(tx: Tx): Promise<number[]> {
 /** Stores a new log whose first `size` entries the same transaction inserts. */
 export async function insertLog(
   tx: Tx,
-  log: Omit<LogRow, 'id'>,
+  log: Insertable<Tables['log']>,
   start: { size: number; time: number; root: Uint8Array },
 ): Promise<LogRow> {
   const row = await tx.insertInto('log').values(log).returningAll().executeTakeFirstOrThrow();
@@ -228,14 +230,32 @@ export async function readEntries(tx: Tx, log: number, first: number, count: num
   });
 }
 
-export async function readPayload(tx: Tx, log: number, position: number): Promise<Uint8Array | undefined> {
-  const row = await tx
+/** The payloads that are there of up to `count` entries from `first` on, by position. */
+export async function readPayloads(
+  tx: Tx,
+  log: number,
+  first: number,
+  count: number,
+): Promise<ReadonlyMap<number, Uint8Array>> {
+  const rows = await tx
     .selectFrom('ledger_payload')
-    .select('ciphertext')
+    .select(['position', 'ciphertext'])
+    .where('log', '=', log)
+    .where('position', '>=', first)
+    .where('position', '<', first + count)
+    .execute();
+  return new Map(rows.map(({ position, ciphertext }) => [position, ciphertext]));
+}
+
+/** When a payload was redacted, as the row says that nobody vouches for; undefined where none says so. */
+export async function redactionTime(tx: Tx, log: number, position: number): Promise<number | undefined> {
+  const row = await tx
+    .selectFrom('ledger_redaction')
+    .select('redacted_at')
     .where('log', '=', log)
     .where('position', '=', position)
     .executeTakeFirst();
-  return row?.ciphertext;
+  return row?.redacted_at;
 }
 
 export async function positionOf(tx: Tx, log: number, entry: string): Promise<number | undefined> {
@@ -271,7 +291,7 @@ export interface Integrated {
   readonly to: number;
   readonly root: Uint8Array;
   readonly tiles: readonly { level: number; tile: number; hashes: Uint8Array }[];
-  readonly index: readonly Insertable<Tables['ledger_index']>[];
+  readonly index: readonly Place[];
 }
 
 /** Moves the cursor first: gives false, and stores nothing, where another node has moved it already. */
@@ -293,12 +313,7 @@ export async function storeIntegrated(tx: Tx, step: Integrated): Promise<boolean
       )
       .execute();
   }
-  for (let start = 0; start < step.index.length; start += rowsPerInsert) {
-    await tx
-      .insertInto('ledger_index')
-      .values(step.index.slice(start, start + rowsPerInsert))
-      .execute();
-  }
+  await storePlaces(tx, step.log, step.index);
   return true;
 }
 
@@ -310,63 +325,20 @@ export async function insertCheckpoint(tx: Tx, row: Insertable<Tables['ledger_ch
     .execute();
 }
 
-export async function newestCheckpoint(
-  tx: Tx,
-  log: number,
-): Promise<{ size: number; note: string } | undefined> {
+/** `created_at` is the time that its signatures state, ms. */
+export type StoredCheckpoint = Omit<Selectable<Tables['ledger_checkpoint']>, 'log'>;
+
+export async function newestCheckpoint(tx: Tx, log: number): Promise<StoredCheckpoint | undefined> {
   return tx
     .selectFrom('ledger_checkpoint')
-    .select(['size', 'note'])
+    .select(['size', 'note', 'created_at'])
     .where('log', '=', log)
     .orderBy('size', 'desc')
     .limit(1)
     .executeTakeFirst();
 }
 
-/** The conditions of a question; absent ones ask for nothing. */
-export interface Filter {
-  readonly subject?: string;
-  readonly class?: string;
-  readonly key?: string;
-  readonly operation?: string;
-  readonly outcome?: string;
-  readonly study?: string;
-  readonly system?: string;
-  readonly actor?: string;
-  readonly from?: number;
-  readonly to?: number;
-}
-
-const equalColumns = ['subject', 'class', 'key', 'operation', 'outcome', 'study', 'system', 'actor'] as const;
-
-export async function findEntries(
-  tx: Tx,
-  log: number,
-  filter: Filter,
-  range: { after: number; to: number },
-  limit: number,
-): Promise<{ position: number; bytes: Uint8Array }[]> {
-  let query = tx
-    .selectFrom('ledger_index as i')
-    .innerJoin('ledger_entry as e', (join) =>
-      join.onRef('e.log', '=', 'i.log').onRef('e.position', '=', 'i.position'),
-    )
-    .select(['i.position', 'e.bytes'])
-    .where('i.log', '=', log)
-    .where('i.position', '>', range.after)
-    .where('i.position', '<=', range.to)
-    .orderBy('i.position')
-    .limit(limit);
-  for (const column of equalColumns) {
-    const value = filter[column];
-    if (value !== undefined) query = query.where(`i.${column}`, '=', value);
-  }
-  if (filter.from !== undefined) query = query.where('i.time', '>=', filter.from);
-  if (filter.to !== undefined) query = query.where('i.time', '<', filter.to);
-  return query.execute();
-}
-
-/** Those entries from `first` on, `count` positions at most, that state what something became, or name an approval. */
+/** Those entries from `first` on, `count` positions at most, that state what something became, name an approval, or are about the log's own keys. */
 export async function stateEntries(tx: Tx, log: number, first: number, count: number): Promise<Uint8Array[]> {
   const holds = (text: string) => {
     const bytes = Buffer.from(text);
@@ -380,7 +352,7 @@ export async function stateEntries(tx: Tx, log: number, first: number, count: nu
     .where('log', '=', log)
     .where('position', '>=', first)
     .where('position', '<', first + count)
-    .where((eb) => eb.or([holds('"state":"'), holds('"approval":"')]))
+    .where((eb) => eb.or([holds('"state":"'), holds('"approval":"'), holds('"logKeys":')]))
     .orderBy('position')
     .execute();
   return rows.map(({ bytes }) => bytes);

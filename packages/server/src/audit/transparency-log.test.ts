@@ -14,9 +14,9 @@ import {
   putBack,
   sha256,
 } from '../ledger.fixture.test.ts';
+import { findEntries } from './find/entries.ts';
 import type { Ledger } from './ledger.ts';
-import * as store from './store.ts';
-import { logVerifier } from './transparency-log.ts';
+import { logVerifier } from './log-keys/keys.ts';
 
 async function signed(ledger: Ledger) {
   const note = await ledger.anchorNow(ledger.instanceLog.id);
@@ -58,7 +58,7 @@ testOnStores(
     assert.equal(size, 1351);
     assert.equal(Buffer.from(root).toString('hex'), naiveRoot(entries).toString('hex'));
     const indexed = await database.read((snapshot) =>
-      store.findEntries(snapshot, ledger.instanceLog.id, {}, { after: -1, to: 1e9 }, 10_000),
+      findEntries(snapshot, ledger.instanceLog.id, {}, { after: -1, to: 1e9 }, 10_000),
     );
     assert.deepEqual(
       indexed.map(({ bytes }) => Buffer.from(bytes).toString('utf8')),

@@ -1,63 +1,42 @@
-import { createHash } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { ed25519PublicKey, generateKey, signEd25519, verifyEd25519 } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
 import {
   EMPTY_ROOT,
   LedgerError,
   Tree,
+  consistencyProof,
   formatCheckpoint,
-  formatVerifierKey,
+  inclusionProof,
   leafHash,
-  openNote,
-  parseCheckpoint,
-  parseVerifierKey,
   signNote,
 } from '@trialkeep/ledger';
-import type { Sha256, TileAddress, Verifier } from '@trialkeep/ledger';
+import type { Checkpoint, TileAddress } from '@trialkeep/ledger';
 import type { Database, Tx } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import type { LogAnchor } from './anchor.ts';
 import { parseEntry } from './entry.ts';
+import { Projection } from './find/projection.ts';
+import type { Place } from './find/store.ts';
 import type { RollbackWatch } from './rollback.ts';
+import type { LogKeys } from './log-keys/keys.ts';
+import { lockLogKeys, logKeys } from './log-keys/store.ts';
+import { boundsOf } from './pruning/store.ts';
+import { sha256 } from './sha256.ts';
 import * as store from './store.ts';
 import type { LogRow } from './store.ts';
 
-export const sha256: Sha256 = (data) => createHash('sha256').update(data).digest();
-/** Ed25519, in the signed-note specification. */
-const ed25519NoteType = 0x01;
 /** Entries that are hashed and projected in one step: a few tens of milliseconds of the event loop at most. */
 const entriesPerStep = 1024;
-
-/** A log's keys, as its row will hold them. */
-export interface NewLogKeys {
-  readonly verifierKey: string;
-  readonly signingKey: KeyObject;
-}
-
-export function newLogKeys(origin: string): NewLogKeys {
-  const signingKey = generateKey('ED25519');
-  const publicKey = ed25519PublicKey(signingKey);
-  return { signingKey, verifierKey: formatVerifierKey(sha256, origin, ed25519NoteType, publicKey) };
-}
+/** Entries that a caller waits for until they are in the index: more are behind only while it is made anew. */
+const maxIndexedAtOnce = 16_384;
 
 export const emptyRoot: Uint8Array = EMPTY_ROOT;
-
-/** The verifier of a log's own checkpoints. */
-export function logVerifier(verifierKey: string): Verifier {
-  const parsed = parseVerifierKey(sha256, verifierKey);
-  return {
-    name: parsed.name,
-    keyId: parsed.keyId,
-    verify: (text, signature) => verifyEd25519(parsed.publicKey, text, signature),
-  };
-}
 
 /** What one log is opened with. */
 export interface LogParts {
   readonly database: Database;
   readonly row: LogRow;
-  readonly keys: { readonly signingKey: KeyObject; readonly payloadKey: CompactKey };
+  readonly keys: LogKeys;
+  readonly payloadKey: CompactKey;
   readonly anchor: LogAnchor;
   readonly watch: RollbackWatch;
 }
@@ -70,25 +49,26 @@ export class TransparencyLog {
   readonly id: number;
   readonly tenant: string | null;
   readonly origin: string;
-  readonly verifierKey: string;
   /** Opens and seals the payloads that name no subject. */
   readonly payloadKey: CompactKey;
   readonly anchor: LogAnchor;
+  /** What questions are answered from; it may be behind the tree. */
+  readonly index: Projection;
   readonly #database: Database;
-  readonly #signingKey: KeyObject;
+  readonly #keys: LogKeys;
   readonly #watch: RollbackWatch;
   #tree: Tree;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor({ database, row, keys, anchor, watch }: LogParts, tree: Tree) {
+  private constructor({ database, row, keys, payloadKey, anchor, watch }: LogParts, tree: Tree) {
     this.id = row.id;
     this.tenant = row.tenant;
     this.origin = row.origin;
-    this.verifierKey = row.verifier_key;
-    this.payloadKey = keys.payloadKey;
+    this.payloadKey = payloadKey;
     this.anchor = anchor;
+    this.index = new Projection(database, row.id);
     this.#database = database;
-    this.#signingKey = keys.signingKey;
+    this.#keys = keys;
     this.#watch = watch;
     this.#tree = tree;
   }
@@ -112,9 +92,26 @@ export class TransparencyLog {
     return this.#tree.size;
   }
 
-  /** Brings the tree and the projection up to every entry that was committed before the call. */
+  /** The root over those entries, 32 bytes. */
+  root(): Uint8Array {
+    return this.#tree.root();
+  }
+
+  /** The active Ed25519 key, with which every reader of signed notes can verify checkpoints, as this node knows it. */
+  get verifierKey(): string {
+    return this.#keys.verifierKeys[0] ?? '';
+  }
+
+  /** Every key that signs now, read anew: the active ones, then those that are ending. */
+  async verifierKeys(): Promise<readonly string[]> {
+    this.#keys.take(await this.#database.read((snapshot) => logKeys(snapshot, this.id)));
+    return this.#keys.verifierKeys;
+  }
+
+  /** Brings the tree up to every entry that was committed before the call, and the index after it, unless that is far behind. */
   async integrate(): Promise<void> {
     await this.#alone(() => this.#integrate());
+    await this.index.follow(maxIndexedAtOnce);
   }
 
   /** Brings this node's tree up to what any node has integrated, and its anchor to the newest stored checkpoint. */
@@ -122,6 +119,7 @@ export class TransparencyLog {
     await this.#alone(async () => {
       const newest = await this.#database.read(async (snapshot) => {
         await this.#followStored(snapshot, await store.progress(snapshot, this.id));
+        this.#keys.take(await logKeys(snapshot, this.id));
         return store.newestCheckpoint(snapshot, this.id);
       });
       if (newest !== undefined) await this.#keepStored(newest);
@@ -136,40 +134,84 @@ export class TransparencyLog {
    */
   checkpoint(now: number, alongside?: (tx: Tx) => Promise<void>): Promise<Uint8Array> {
     return this.#alone(async () => {
-      const newest = await this.#database.read((snapshot) => store.newestCheckpoint(snapshot, this.id));
-      await this.#integrate();
-      const { size } = this.#tree;
-      if (newest?.size === size) {
-        await this.#keepStored(newest);
-        if (alongside !== undefined) await this.#database.write(alongside);
-        return Buffer.from(newest.note, 'utf8');
+      for (;;) {
+        const newest = await this.#readNewest();
+        await this.#integrate();
+        const { size } = this.#tree;
+        if (newest?.size === size) {
+          await this.#keepStored(newest);
+          if (alongside !== undefined) await this.#database.write(alongside);
+          return Buffer.from(newest.note, 'utf8');
+        }
+        // The time that the signatures state never goes back, whichever node makes them.
+        const time = Math.max(now, newest?.created_at ?? 0);
+        const note = await this.#sign(time);
+        await this.anchor.keep(size, note);
+        const row = { log: this.id, size, note: Buffer.from(note).toString('utf8'), created_at: time };
+        const stored = await this.#database.write(async (tx) => {
+          if (!(await this.#isNext(tx, newest))) return false;
+          await store.insertCheckpoint(tx, row);
+          await alongside?.(tx);
+          return true;
+        });
+        if (stored) return note;
       }
-      const note = await this.#sign();
-      await this.anchor.keep(size, note);
-      const row = { log: this.id, size, note: Buffer.from(note).toString('utf8'), created_at: now };
-      await this.#database.write(async (tx) => {
-        await store.insertCheckpoint(tx, row);
-        await alongside?.(tx);
-      });
-      return note;
     });
+  }
+
+  /** The newest stored checkpoint, with whatever others have signed under it; undefined where none was made. */
+  async newestCheckpoint(): Promise<{ size: number; note: Uint8Array } | undefined> {
+    const newest = await this.#database.read((snapshot) => store.newestCheckpoint(snapshot, this.id));
+    return newest && { size: newest.size, note: Buffer.from(newest.note, 'utf8') };
+  }
+
+  /** That the entry is in the tree of that size (RFC 6962 section 2.1.1); this node's tree has that size at least. */
+  inclusionProof(index: number, size: number): Promise<Uint8Array[]> {
+    return this.#database.read((snapshot) =>
+      inclusionProof(sha256, index, size, (address) => tileOf(snapshot, this.id, address)),
+    );
+  }
+
+  /** That the tree of one size begins with that of another (RFC 6962 section 2.1.2). */
+  consistencyProof(from: number, to: number): Promise<Uint8Array[]> {
+    return this.#database.read((snapshot) =>
+      consistencyProof(sha256, from, to, (address) => tileOf(snapshot, this.id, address)),
+    );
+  }
+
+  /**
+   * What a checkpoint from outside says, whether or not this log contains it.
+   *
+   * @throws LedgerError where it is no checkpoint that a key of this log has signed while it was one
+   */
+  openNote(note: Uint8Array): Promise<Checkpoint> {
+    return this.#keys.open(note);
   }
 
   /**
    * Holds a checkpoint from outside against this log: `contradiction` says why the log does not contain it, and is undefined where
    * it does. The tree has been integrated before.
    *
-   * @throws LedgerError where it is no checkpoint that this log's key has signed
+   * @throws LedgerError where it is no checkpoint that a key of this log has signed while it was one
    */
   async compare(note: Uint8Array): Promise<{ size: number; contradiction: string | undefined }> {
-    const { text } = await openNote(note, [logVerifier(this.verifierKey)]);
-    const { origin, size, root } = parseCheckpoint(text);
-    return { size, contradiction: await this.#contradiction(origin, size, root) };
+    const checkpoint = await this.openNote(note);
+    return { size: checkpoint.size, contradiction: await this.contradiction(checkpoint) };
+  }
+
+  /** Why the log does not contain a checkpoint that is believed; undefined where it does. The tree has been integrated before. */
+  contradiction({ origin, size, root }: Checkpoint): Promise<string | undefined> {
+    return this.#contradiction(origin, size, root);
   }
 
   /** Whether a checkpoint was ever stored. */
   async hasCheckpoint(): Promise<boolean> {
     return (await this.#database.read((snapshot) => store.newestCheckpoint(snapshot, this.id))) !== undefined;
+  }
+
+  /** The lowest index whose entry was not pruned. */
+  async minimumIndex(): Promise<number> {
+    return (await this.#database.read((snapshot) => boundsOf(snapshot, this.id))).minimumIndex;
   }
 
   /** The time of an entry that is there, ms. */
@@ -217,7 +259,7 @@ export class TransparencyLog {
         to: tree.size,
         root: tree.root(),
         tiles: tiles.map(({ address, hashes }) => ({ level: address.level, tile: address.index, hashes })),
-        index: entries.map((bytes, i) => indexRow(this.id, from + i, bytes)),
+        index: entries.map((bytes, i) => placeOf(from + i, bytes)),
       }),
     );
     if (stored) this.#tree = tree;
@@ -266,12 +308,27 @@ export class TransparencyLog {
     return `The database's history of log ${origin} differs from the anchor's at ${size} entries.`;
   }
 
-  async #sign(): Promise<Uint8Array> {
-    const { size } = this.#tree;
-    const text = formatCheckpoint({ origin: this.origin, size, root: this.#tree.root() });
-    const { name, keyId: id } = parseVerifierKey(sha256, this.verifierKey);
-    const sign = (bytes: Uint8Array): Uint8Array => signEd25519(this.#signingKey, bytes);
-    return signNote(text, [{ name, keyId: id, sign }]);
+  async #readNewest(): Promise<store.StoredCheckpoint | undefined> {
+    return this.#database.read(async (snapshot) => {
+      this.#keys.take(await logKeys(snapshot, this.id));
+      return store.newestCheckpoint(snapshot, this.id);
+    });
+  }
+
+  /** Whether what was signed is the next checkpoint: no other node has stored one, or changed the keys, meanwhile. */
+  async #isNext(tx: Tx, before: store.StoredCheckpoint | undefined): Promise<boolean> {
+    const areStill = this.#keys.areStill(await lockLogKeys(tx, this.id));
+    const newest = await store.newestCheckpoint(tx, this.id);
+    return areStill && newest?.size === before?.size;
+  }
+
+  async #sign(time: number): Promise<Uint8Array> {
+    const text = formatCheckpoint({
+      origin: this.origin,
+      size: this.#tree.size,
+      root: this.#tree.root(),
+    });
+    return signNote(text, this.#keys.signers(time));
   }
 
   #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -302,20 +359,7 @@ async function tileOf(tx: Tx, log: number, { level, index, width }: TileAddress)
   return hashes.subarray(0, width * 32);
 }
 
-function indexRow(log: number, position: number, bytes: Uint8Array) {
-  const entry = parseEntry(bytes);
-  return {
-    log,
-    position,
-    entry: entry.entry,
-    time: entry.time,
-    operation: entry.operation,
-    outcome: entry.outcome,
-    actor: entry.actor ?? null,
-    key: entry.key ?? null,
-    study: entry.study ?? null,
-    system: entry.system ?? null,
-    subject: entry.subject ?? null,
-    class: entry.class ?? null,
-  };
+function placeOf(position: number, bytes: Uint8Array): Place {
+  const { entry, time } = parseEntry(bytes);
+  return { position, entry, time };
 }

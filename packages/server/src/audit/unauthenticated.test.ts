@@ -36,6 +36,24 @@ test('however many sources there are, what is kept of them is bounded [URS-032]'
   assert.equal(taken.at(-1)?.source, 'others');
 });
 
+test('a hundred thousand refusals are bounded in what is kept and what is written, whoever they come from [URS-019] [URS-032]', () => {
+  const { clock, counter } = makeCounter();
+  const operations = ['keys.list', 'keys.show', 'request.unknown', 'ledger.query'];
+  let entries = 0;
+  for (let i = 0; i < 100_000; i++) {
+    counter.count(`source ${i % 30_000}`, operations[i % operations.length] ?? '');
+    // Ten thousand a minute, recorded as the server does it.
+    if (i % 10_000 !== 9999) continue;
+    clock.time += 60_000;
+    const taken = counter.take(false);
+    assert.ok(taken.length <= 1001, String(taken.length));
+    assert.ok(taken.every((minute) => minute.operations.size <= operations.length));
+    entries += taken.length;
+  }
+  assert.ok(entries <= 10 * 1001);
+  assert.deepEqual(counter.take(true), []);
+});
+
 test('a revoked credential gets sixty entries a minute, and is counted beyond that [URS-032]', () => {
   const { clock, counter } = makeCounter();
   const refused = { log: 7, actor: 'credential', code: 'auth.revoked', source: '10.0.0.1' } as const;

@@ -16,6 +16,9 @@ export interface NewKey {
   readonly wrapped: Uint8Array;
 }
 
+/** What a log's signing key is for, by its algorithm: Ed25519, ML-DSA-44. */
+export type SigningPurpose = 'sign' | 'sign-pq';
+
 /** The kinds of keys that live in the shred store. */
 export type ShreddableKind = 'study' | 'subject';
 
@@ -68,12 +71,18 @@ export class Hierarchy {
   }
 
   /** The instance key wraps the signing keys of ledgers, so that a tenant's refused root does not silence its ledger. */
-  wrapSigningKey(tenant: string | null, key: KeyObject): Uint8Array {
-    return wrapKey({ wrappingKey: this.#instanceKey, place: signingPlace(tenant), key });
+  wrapSigningKey(tenant: string | null, id: string, purpose: SigningPurpose, key: KeyObject): Uint8Array {
+    return wrapKey({ wrappingKey: this.#instanceKey, place: signingPlace(tenant, id, purpose), key });
   }
 
-  unwrapSigningKey(tenant: string | null, wrapped: Uint8Array): KeyObject {
-    return unwrapStored('signing key of a log', this.#instanceKey, signingPlace(tenant), wrapped);
+  unwrapSigningKey(
+    tenant: string | null,
+    id: string,
+    purpose: SigningPurpose,
+    wrapped: Uint8Array,
+  ): KeyObject {
+    const place = signingPlace(tenant, id, purpose);
+    return unwrapStored('signing key of a log', this.#instanceKey, place, wrapped);
   }
 
   /** Wraps the secret of a person's generator of one-time codes under the tenant's key, or the instance's. */
@@ -265,9 +274,8 @@ function ownPlace(tenant: string | null): Pick<KeyPlace, 'tenantId' | 'keyId'> {
   return { tenantId, keyId: tenantId };
 }
 
-function signingPlace(tenant: string | null): KeyPlace {
-  const own = ownPlace(tenant);
-  return { ...own, kind: 'ledger', versionId: own.keyId, purpose: 'sign' };
+function signingPlace(tenant: string | null, id: string, purpose: SigningPurpose): KeyPlace {
+  return { ...ownPlace(tenant), kind: 'ledger', versionId: idBytes(id), purpose };
 }
 
 function payloadPlace(tenant: string | null, versionId: string): KeyPlace {

@@ -8,6 +8,31 @@ import { StartupError } from './errors.ts';
 import { assertNoKeyLiteral } from './key-literal.ts';
 import { isSameDatabase, parsePostgresUrl } from './postgres/location.ts';
 
+/** Where trusted time comes from (docs/how-to/timestamp-the-ledger.md). */
+const timestamps = Type.Object(
+  {
+    /** Asked in this order until one gives a timestamp. */
+    authorities: Type.Array(
+      Type.Object(
+        {
+          url: Type.String({ minLength: 8, maxLength: 500 }),
+          /** PEM file of the certificates that its chain ends in; relative to the data directory. */
+          roots: Type.String({ minLength: 1, maxLength: 500 }),
+          /** The policy under which timestamps are wanted; the authority's own otherwise. */
+          policy: Type.Optional(Type.String({ pattern: '^[0-2](?:\\.(?:0|[1-9][0-9]{0,9})){1,20}$' })),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: 8 },
+    ),
+    /** A log that has grown is stamped after so long at the latest; after a rotation or revocation at once. */
+    intervalHours: Type.Optional(Type.Integer({ minimum: 1, maximum: 8760 })),
+    /** How far the clock of the database may be from those of authorities and witnesses. */
+    maxDriftSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 3600 })),
+  },
+  { additionalProperties: false },
+);
+
 /** What `trialkeep.json` holds. It never holds a secret. */
 const configuration = Type.Object(
   {
@@ -17,9 +42,11 @@ const configuration = Type.Object(
     region: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
     /** What the origins of this instance's ledgers begin with: a schema-less URL without spaces or plus. */
     origin: Type.String({ pattern: '^[a-z0-9.-]{1,100}(?:/[A-Za-z0-9._~-]{1,100})*$' }),
+    timestamps: Type.Optional(timestamps),
   },
   { additionalProperties: false },
 );
+export type TimestampConfiguration = Static<typeof timestamps>;
 export type Configuration = Static<typeof configuration>;
 export type Profile = Configuration['profile'];
 

@@ -51,6 +51,18 @@ export const startupErrors = {
     message: 'A file of the data directory cannot be read or written.',
     fix: 'Give the account that runs Trialkeep the ownership of the data directory, and free space if the disk is full.',
   },
+  'mirror.address': {
+    message: 'The address is not that of a mirror.',
+    fix: 'Give its monitoring prefix, an https URL without user, query or fragment; http is for this machine.',
+  },
+  'mirror.unreachable': {
+    message: 'The mirror cannot be read.',
+    fix: 'Check address, certificate and token, and that the mirror runs; then run the same command again.',
+  },
+  'mirror.contradiction': {
+    message: "The mirror's log is not a continuation of the one in the database.",
+    fix: 'Treat it as an incident: keep both, and compare them with a third copy before either is used.',
+  },
   'config.invalid': {
     message: 'The configuration file is not what this version of Trialkeep reads.',
     fix: 'Correct the field that is named in trialkeep.json, or restore the file from the last self-backup.',

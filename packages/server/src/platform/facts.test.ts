@@ -9,11 +9,11 @@ async function makeHead(t: TestContext, { make }: Store) {
   const open = await make(t);
   const database = await open();
   const none = new Uint8Array();
-  const keys = { wrapped_signing_key: none, payload_key_version: '', wrapped_payload_key: none };
+  const keys = { payload_key_version: '', wrapped_payload_key: none };
   await database.write(async (tx) => {
     await tx
       .insertInto('log')
-      .values({ ...keys, id: 1, tenant: null, origin: 'log', verifier_key: '' })
+      .values({ ...keys, id: 1, tenant: null, origin: 'log' })
       .execute();
     await tx.insertInto('head').values({ log: 1, size: 0, epoch: 1, time: 0 }).execute();
   });

@@ -103,15 +103,17 @@ function addRoute(server: FastifyInstance, gate: Admission, operation: Operation
         requestId: request.id,
       });
       // What a ledger or a key answers belongs to this caller alone.
-      void reply.header(
-        'cache-control',
-        operation.permission === 'public' ? 'no-store' : 'private, no-store',
-      );
+      void reply.header('cache-control', cacheControl(operation));
       if (produces === 'text') void reply.type('text/plain; charset=utf-8');
       if (produces === 'bytes') void reply.type('application/octet-stream');
       return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
     },
   });
+}
+
+function cacheControl({ permission, immutable }: Operation): string {
+  if (immutable === true) return 'private, max-age=31536000, immutable';
+  return permission === 'public' ? 'no-store' : 'private, no-store';
 }
 
 /** All inputs by name. A body that is not a JSON object is handed on as it is, for the operation's check to refuse. */

@@ -65,14 +65,32 @@ export interface Recorded {
   gap?: { readonly from: number; readonly to: number };
   /** SHA-256 of the document that was decided on or signed, or of the receipt. */
   hash?: string;
+  /** The signing keys of the log itself that begin (verifier keys) and end (their ids), and when those end, ms. */
+  logKeys?: {
+    readonly begins?: readonly string[];
+    readonly ends: readonly string[];
+    readonly endsAt?: number;
+  };
+  /** Entries below were pruned. */
+  prunedBelow?: number;
   /** The person that a change is about. */
   person?: string;
+  /** The plan of reviews that was made or changed, or whose review this is. */
+  plan?: string;
+  /** SHA-256 of the witnessing policy that was set, or that is met or not met. */
+  policy?: string;
+  /** The entry whose payload was redacted. */
+  redacted?: string;
   /** The public key of who signed the receipts. */
   reporter?: string;
+  /** The audit-trail review that was opened, worked on or closed. */
+  review?: string;
   /** The session that began or ended. */
   session?: string;
   /** SHA-256 of the record of the electronic signature under this. */
   signature?: string;
+  /** Entries under the checkpoint that a timestamp is of, or up to which a review goes. */
+  size?: number;
   key?: string;
   version?: number;
   study?: string;

@@ -23,17 +23,27 @@ export function profileRefusals(profile: Profile, installation: Installation): s
   return refusals;
 }
 
-/** What the present configuration cannot promise; the status page says it. */
-export function statedLimits(profile: Profile, dialect: DialectName = 'sqlite'): string[] {
+/**
+ * What the present configuration cannot promise; the status page says it.
+ *
+ * @param isWitnessed whether every ledger has a witness or mirror
+ */
+export function statedLimits(
+  profile: Profile,
+  dialect: DialectName = 'sqlite',
+  isWitnessed = false,
+): string[] {
   const limits: string[] = [];
   if (profile === 'evaluation') {
     limits.push(
       'Evaluation profile: the passphrase of the root of trust lies in a file beside the data, and the API speaks plain HTTP on loopback. Not for real trial data.',
     );
   }
-  limits.push(
-    'Roll-back is noticed against the anchor on this machine only: whoever can rewrite the whole data directory, the anchor included, is not noticed until a witness or mirror runs elsewhere.',
-  );
+  if (!isWitnessed) {
+    limits.push(
+      'Roll-back of a ledger without witnesses is noticed against the anchor on this machine only: whoever can rewrite the whole data directory, the anchor included, is not noticed until a witness or mirror runs elsewhere.',
+    );
+  }
   if (dialect === 'postgres') {
     limits.push(
       'On PostgreSQL no space is set aside for revocations, and durability is what the server and its standbys are set to: watch its disk, and keep its settings as docs/how-to/run-on-postgresql.md says.',

@@ -26,8 +26,26 @@ const states: Record<Status['state'], string> = {
     'In recovery: the database is older than, or differs from, a checkpoint kept outside it. No key can be used.',
 };
 
+/** How many ledgers have a witnessing policy, and how many of them are how. */
+interface WitnessingCounts {
+  readonly withPolicy: number;
+  readonly required: number;
+  readonly withheld: number;
+  readonly failing: number;
+}
+
+function witnessingText({ withPolicy, required, withheld, failing }: WitnessingCounts): string {
+  if (withPolicy === 0) return 'No ledger has witnesses.';
+  const held = withheld === 0 ? 'none is withheld' : `results of ${withheld} are withheld`;
+  return `${withPolicy} ledgers have a policy; ${required} require it, and ${held}. Witnesses or mirrors of ${failing} fail.`;
+}
+
 /** The plain page at `/`, for somebody who wants to know whether the server is up. */
-export function renderStatusPage(status: Status, reasons: readonly string[]): string {
+export function renderStatusPage(
+  status: Status,
+  reasons: readonly string[],
+  witnessing: WitnessingCounts,
+): string {
   const list = (items: readonly string[]): string =>
     `<ul>${items.map((item) => `<li>${escape(item)}</li>`).join('')}</ul>`;
   return `<!doctype html>
@@ -46,6 +64,7 @@ ${reasons.length > 0 ? list(reasons) : ''}
 <dl>
 <dt>Version</dt><dd>${escape(status.version)}</dd>
 <dt>Profile</dt><dd>${escape(status.profile)}</dd>
+<dt>Witnesses</dt><dd>${witnessingText(witnessing)}</dd>
 <dt>Root of trust</dt><dd>${escape(status.rootOfTrust)}</dd>
 <dt>What this configuration cannot promise</dt><dd>${list(status.limits)}</dd>
 </dl>

@@ -11,8 +11,8 @@ export type SignatureOperationId = Extract<OperationId, `signatures.${string}`>;
 
 export interface SignatureParts {
   readonly hierarchy: Hierarchy;
-  /** The document of a request for approval as it is now; undefined where it is gone, or does not open. */
-  documentOf(facts: Facts, log: Log, approval: string): Promise<Uint8Array | undefined>;
+  /** The signed document as it is now; undefined where it is gone, or does not open. */
+  documentOf(facts: Facts, log: Log, signed: SignatureRecord): Promise<Uint8Array | undefined>;
 }
 
 const signaturesPerPage = 100;
@@ -21,8 +21,8 @@ const signaturesPerPage = 100;
 function readRecord(text: string): SignatureRecord | undefined {
   try {
     const record = JSON.parse(text) as Partial<SignatureRecord> | null;
-    const { approval, hash, meaning, name } = record ?? {};
-    const isRecord = [approval, hash, name].every((member) => typeof member === 'string');
+    const { approval, review, hash, meaning, name } = record ?? {};
+    const isRecord = [approval ?? review, hash, name].every((member) => typeof member === 'string');
     return isRecord && signatureMeanings.some((each) => each === meaning)
       ? (record as SignatureRecord)
       : undefined;
@@ -49,7 +49,7 @@ async function list(
   for (const row of rows) {
     const text = Buffer.from(row.record).toString('utf8');
     const said = readRecord(text);
-    const document = said && (await documentOf(facts, caller.log, said.approval));
+    const document = said && (await documentOf(facts, caller.log, said));
     signatures.push({
       id: row.id,
       person: row.person,

@@ -14,17 +14,17 @@ export interface Signing {
   readonly person: { readonly id: string; readonly name: string };
   /** SHA-256 of the signed document, in hexadecimal. */
   readonly hash: string;
-  /** The request for approval that the document is of. */
-  readonly approval: string;
+  /** The request for approval, or the review, that the document is of. */
+  readonly about: Pick<SignatureRecord, 'approval'> | Pick<SignatureRecord, 'review'>;
   /** The database's time, as the entry has it. */
   readonly time: number;
 }
 
 /** Stores the record of a signature, and gives the hash of it that the entry of the same transaction has to carry. */
 export async function sign(tx: Tx, rowKey: KeyObject, signing: Signing): Promise<string> {
-  const { id, log, operation, meaning, person, hash, approval, time } = signing;
+  const { id, log, operation, meaning, person, hash, about, time } = signing;
   const record: SignatureRecord = {
-    approval,
+    ...about,
     components: ['password', 'totp'],
     hash,
     meaning,

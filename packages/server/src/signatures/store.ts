@@ -46,3 +46,14 @@ export async function listSignatures(
     .limit(limit)
     .execute();
 }
+
+/** Whether the record of that hash is there. */
+export async function hasRecord(tx: Tx, log: number, hash: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('signature')
+    .select('id')
+    .where('log', '=', log)
+    .where('hash', '=', hash)
+    .executeTakeFirst();
+  return row !== undefined;
+}

@@ -34,7 +34,13 @@ export async function listTenants(
   return tx
     .selectFrom('tenant')
     .innerJoin('log', 'log.tenant', 'tenant.id')
-    .select(['tenant.id', 'tenant.account', 'tenant.name', 'log.origin', 'log.verifier_key'])
+    .innerJoin('log_key as signing', (join) =>
+      join
+        .onRef('signing.log', '=', 'log.id')
+        .on('signing.algorithm', '=', 'ED25519')
+        .on('signing.state', '=', 'active'),
+    )
+    .select(['tenant.id', 'tenant.account', 'tenant.name', 'log.origin', 'signing.verifier_key'])
     .orderBy('tenant.created_at')
     .orderBy('tenant.id')
     .execute();
@@ -139,6 +145,19 @@ export async function beginErasure(tx: Tx, study: string, alias: string): Promis
     .returning('alias')
     .executeTakeFirst();
   return row !== undefined;
+}
+
+/** Whether a study, system or subject of that id has its row. */
+export async function isRegistered(
+  tx: Tx,
+  kind: 'study' | 'system' | 'subject',
+  id: string,
+): Promise<boolean> {
+  const found =
+    kind === 'subject'
+      ? await tx.selectFrom('subject').select('alias').where('alias', '=', id).executeTakeFirst()
+      : await tx.selectFrom(kind).select('id').where('id', '=', id).executeTakeFirst();
+  return found !== undefined;
 }
 
 function sealFields({ tenant, state, changed_at }: Omit<SealRow, 'seal'>): (string | number)[] {

@@ -1,3 +1,4 @@
 export { useImplementations } from './operations.ts';
 export type { UseOperationId } from './operations.ts';
+export { recoverReporters } from './recover.ts';
 export { listReporters } from './store.ts';

@@ -103,7 +103,10 @@ export class JobRunner {
   /** Begins to run the jobs of these tasks; those of other tasks are left to nodes that know them. */
   async start(handlers: Readonly<Record<string, JobHandler>>): Promise<void> {
     // No other process has this file open: whoever held a lease is gone.
-    if (this.#database.dialect === 'sqlite') await this.#database.single((tx) => store.releaseAll(tx));
+    const tasks = Object.keys(handlers);
+    if (this.#database.dialect === 'sqlite' && tasks.length > 0) {
+      await this.#database.single((tx) => store.releaseAll(tx, tasks));
+    }
     this.#handlers = new Map(Object.entries(handlers));
     this.#poll = setInterval(() => this.wake(), this.#timing.pollMs);
     this.#poll.unref();

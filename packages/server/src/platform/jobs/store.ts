@@ -144,7 +144,12 @@ export async function giveBack(
   return row !== undefined;
 }
 
-/** Frees what runs of an earlier process held; only for a database that no other process has open. */
-export async function releaseAll(tx: Tx): Promise<void> {
-  await tx.updateTable('job').set(free).where('lease', '!=', '').execute();
+/** Frees what runs of an earlier process held of these tasks; only for a database that no other process has open. */
+export async function releaseAll(tx: Tx, tasks: readonly string[]): Promise<void> {
+  await tx
+    .updateTable('job')
+    .set(free)
+    .where('lease', '!=', '')
+    .where('task', 'in', [...tasks])
+    .execute();
 }

@@ -1,0 +1,2 @@
+export { evidenceImplementations } from './operations.ts';
+export type { EvidenceOperationId } from './operations.ts';

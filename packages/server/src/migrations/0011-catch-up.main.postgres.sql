@@ -1,0 +1,4 @@
+-- Logs that have got forgotten entries from a mirror, and whose rows have not been brought in line with them yet: no key is used.
+create table catch_up (
+  log bigint primary key references log (id)
+);

@@ -1,0 +1,3 @@
+export { payloadImplementations } from './operations.ts';
+export type { PayloadOperationId } from './operations.ts';
+export { recoverRedactions } from './recover.ts';

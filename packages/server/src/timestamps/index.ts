@@ -1,0 +1,3 @@
+export { timestampImplementations } from './operations.ts';
+export { makeTimestamps, timestampTask } from './timestamps.ts';
+export type { Timestamps } from './timestamps.ts';
