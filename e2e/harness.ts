@@ -222,9 +222,9 @@ export class ServerProcess {
   /** Starts the server's own entry on a free port, and waits until it listens. */
   static async start(
     dataDirectory: string,
-    options: { env?: Readonly<Record<string, string>> } = {},
+    options: { env?: Readonly<Record<string, string>>; args?: readonly string[] } = {},
   ): Promise<ServerProcess> {
-    const args = [serverMain, 'serve', '--data', dataDirectory, '--port', '0'];
+    const args = [serverMain, 'serve', '--data', dataDirectory, '--port', '0', ...(options.args ?? [])];
     const started = startChild(process.execPath, args, options);
     const line = await firstLine(started);
     return new ServerProcess(started, JSON.parse(line) as { listening: string; state: 'ready' | 'recovery' });

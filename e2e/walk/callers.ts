@@ -51,7 +51,7 @@ export function grants(role: Role | undefined, id: OperationId): boolean {
 
 /** Why the asker may not ask for the operation at all; undefined where they may. Derived from the contract alone. */
 export function refusalOf({ shows, role }: Asker, id: OperationId): ErrorCode | undefined {
-  const { permission, approval, signature } = operationOf(id);
+  const { permission, approval, signature, personOnly } = operationOf(id);
   switch (permission) {
     case 'public':
     case 'sign-in':
@@ -62,7 +62,7 @@ export function refusalOf({ shows, role }: Asker, id: OperationId): ErrorCode | 
       return shows === 'session' ? undefined : 'access.denied';
     default:
       if (!grants(role, id)) return 'access.denied';
-      return (approval ?? signature) !== undefined && shows === 'credential'
+      return (approval ?? signature ?? personOnly) !== undefined && shows === 'credential'
         ? 'access.person_required'
         : undefined;
   }

@@ -17,7 +17,17 @@ import {
   refuseAll,
   sealedAs,
 } from './refusals.ts';
-import { approved, forStrangers, guarded, ids, last, operationOf, samples, signed } from './samples.ts';
+import {
+  approved,
+  forStrangers,
+  guarded,
+  ids,
+  last,
+  operationOf,
+  samples,
+  signed,
+  tooEarly,
+} from './samples.ts';
 import { World } from './world.ts';
 import type { Sampled } from './world.ts';
 
@@ -127,7 +137,16 @@ test('people never get together what nobody may hold together [URS-020]', async 
 
 test('reading the log, or who one is, fills no log; being refused it does [URS-032]', async () => {
   const unlogged = guarded.filter((id) => operationOf(id).record === 'access-log');
-  assert.deepEqual(unlogged, ['ledger.checkpoint', 'ledger.verifier-key', 'ledger.tile', 'sessions.current']);
+  assert.deepEqual(unlogged, [
+    'ledger.checkpoint',
+    'ledger.verifier-key',
+    'ledger.tile',
+    'ledger.proof',
+    'ledger.consistency',
+    'ledger.bounds',
+    'sessions.current',
+    'timestamps.list',
+  ]);
   const { service } = tenant.credentials;
   for (const id of unlogged) {
     const read = await askSample(world, id, tenant, tenant.people.auditor.session);
@@ -168,6 +187,11 @@ test('what a sample asks for succeeds for whoever may, so that a refusal is due 
       : byCredential('instance-administrator', world.installation.administrator);
     const answer = await askSample(world, id, tenant, asker.secret);
     if (id === 'tenants.seal') tenant = sealedAs(tenant, answer);
+    const early = tooEarly[id];
+    if (early !== undefined) {
+      assertRefused(id, answer, early);
+      continue;
+    }
     const status = approved.includes(id) ? 202 : signed.includes(id) ? 428 : 200;
     assert.equal(answer.status, status, `${id} as ${asker.shows} ${asker.role}: ${answer.text}`);
   }

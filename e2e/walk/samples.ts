@@ -55,6 +55,47 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
   'ledger.checkpoint': () => ({}),
   'ledger.verifier-key': () => ({}),
   'ledger.tile': () => ({ path: 'entries/000.p/1' }),
+  'ledger.rotate-key': () => ({ reason }),
+  'ledger.retire-key': () => ({ reason }),
+  'ledger.proof': ({ entry }) => ({ entry }),
+  'ledger.consistency': () => ({ from: 1 }),
+  'ledger.bounds': () => ({}),
+  'ledger.prune': () => ({ below: 256, checkpoint: 'none', reason }),
+  'payloads.open': () => ({ first: 0, count: 1 }),
+  'payloads.redact': ({ entry }) => ({ entries: [entry], reason }),
+  'questions.answer': () => ({}),
+  'questions.save': () => ({ name: `Question ${randomUUID()}`, question: { period: 'last-month' } }),
+  'questions.list': () => ({}),
+  'questions.show': ({ saved }) => ({ saved }),
+  'questions.remove': ({ saved }) => ({ saved }),
+  'evidence.make': () => ({ kind: 'ledger.answer', question: { operation: 'keys.create' } }),
+  'evidence.list': () => ({}),
+  'evidence.fetch': ({ evidence }) => ({ evidence }),
+  'reviews.plan': () => ({
+    name: `Plan ${randomUUID()}`,
+    filter: { operation: 'keys.create' },
+    intervalDays: 30,
+    graceDays: 14,
+    risk: 'high',
+    reviewers: { roles: ['auditor'], persons: [] },
+    rationale: reason,
+  }),
+  'reviews.change-plan': ({ plan }) => ({ plan, intervalDays: 60, reason }),
+  'reviews.end-plan': ({ plan }) => ({ plan, reason }),
+  'reviews.plans': () => ({}),
+  'reviews.open': ({ plan }) => ({ plan, reason }),
+  'reviews.list': () => ({}),
+  'reviews.show': ({ review }) => ({ review }),
+  'reviews.entries': ({ review }) => ({ review }),
+  'reviews.comment': ({ review, reviewed }) => ({
+    review,
+    entries: [reviewed],
+    mark: 'noted',
+    comment: reason,
+  }),
+  'reviews.comments': ({ review }) => ({ review }),
+  'reviews.conclude': ({ review }) => ({ review, outcome: 'no-findings', conclusion: reason }),
+  'reviews.close': ({ review, reviewHash }) => ({ review, hash: reviewHash }),
   'people.invite': () => ({ name: 'Jo Sample', login: `jo.${randomUUID()}`, roles: ['auditor'] }),
   'people.list': () => ({}),
   'people.set-roles': ({ people }) => ({ person: people.auditor.id, roles: ['approver'], reason }),
@@ -76,7 +117,10 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
   'approvals.deny': (of) => ({ ...decision(of), reason }),
   'approvals.cancel': ({ approval }) => ({ approval, reason }),
   'signatures.list': () => ({}),
+  'timestamps.list': () => ({}),
   'uses.report': openedInEscrow,
+  'witnessing.set-policy': () => ({ policy: 'quorum none\n', mode: 'background', boundSeconds: 60, reason }),
+  'witnessing.show': () => ({}),
 };
 
 /**
@@ -118,6 +162,34 @@ export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | '
   'ledger.checkpoint': 'own',
   'ledger.verifier-key': 'own',
   'ledger.tile': 'own',
+  'ledger.rotate-key': 'own',
+  'ledger.retire-key': 'own',
+  'ledger.proof': 'entry.unknown',
+  'ledger.consistency': 'own',
+  'ledger.bounds': 'own',
+  'ledger.prune': 'own',
+  'payloads.open': 'own',
+  'payloads.redact': 'entry.unknown',
+  'questions.answer': 'own',
+  'questions.save': 'own',
+  'questions.list': 'own',
+  'questions.show': 'question.unknown',
+  'questions.remove': 'question.unknown',
+  'evidence.make': 'own',
+  'evidence.list': 'own',
+  'evidence.fetch': 'evidence.unknown',
+  'reviews.plan': 'own',
+  'reviews.change-plan': 'review.plan_unknown',
+  'reviews.end-plan': 'review.plan_unknown',
+  'reviews.plans': 'own',
+  'reviews.open': 'review.plan_unknown',
+  'reviews.list': 'own',
+  'reviews.show': 'review.unknown',
+  'reviews.entries': 'review.unknown',
+  'reviews.comment': 'review.unknown',
+  'reviews.comments': 'review.unknown',
+  'reviews.conclude': 'review.unknown',
+  'reviews.close': 'review.unknown',
   'people.invite': 'own',
   'people.list': 'own',
   'people.set-roles': 'person.unknown',
@@ -134,12 +206,19 @@ export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | '
   'approvals.deny': 'approval.unknown',
   'approvals.cancel': 'approval.unknown',
   'signatures.list': 'own',
+  'timestamps.list': 'own',
   'uses.report': 'own',
+  'witnessing.set-policy': 'own',
+  'witnessing.show': 'own',
 };
 
 export const ids = Object.keys(operations) as OperationId[];
 /** What comes behind everything else where all is asked for: it ends the use of something, or follows on that. */
 export const last: readonly OperationId[] = [
+  'reviews.comment',
+  'reviews.conclude',
+  'reviews.change-plan',
+  'reviews.end-plan',
   'keys.suspend',
   'keys.resume',
   'keys.revoke',
@@ -148,11 +227,18 @@ export const last: readonly OperationId[] = [
   'people.leave',
   'approvals.cancel',
   'credentials.revoke',
+  'questions.remove',
   'tenants.seal',
   'tenants.unseal',
   'sessions.end',
 ];
 export const operationOf = (id: OperationId): Operation => operations[id];
+
+/**
+ * What no sample can have done: the ledger gives up entries a year after they were written at the earliest. Whoever may is told this in
+ * place of the answer, and of being kept; that it is done, its own tests show.
+ */
+export const tooEarly: { readonly [Id in OperationId]?: ErrorCode } = { 'ledger.prune': 'archive.mismatch' };
 
 /** Operations that look at what the caller shows; the others are public, or take the person's proofs as inputs. */
 export const guarded = ids.filter((id) => !['public', 'sign-in'].includes(operations[id].permission));

@@ -14,6 +14,15 @@ export interface Sampled extends Tenant {
   readonly wrappedDataKey: string;
   /** An entry of its ledger. */
   readonly entry: string;
+  /** A question that its custodian saved. */
+  readonly saved: string;
+  /** An evidence document that its custodian had made. */
+  readonly evidence: string;
+  /** A plan of reviews, its open review, one of the entries in that, and the hash of the record that its auditor could sign. */
+  readonly plan: string;
+  readonly review: string;
+  readonly reviewed: string;
+  readonly reviewHash: string;
   readonly people: Readonly<Record<TenantPersonRole, SignedIn>>;
   /** A second custodian, who waits for the approval of a request. */
   readonly requester: SignedIn;
@@ -99,11 +108,48 @@ export class World {
       ...tenant,
       ...(await this.#usedKey(tenant)),
       ...(await this.#waitingRequest(tenant, requester)),
+      ...(await this.#concludedReview(manager, people.auditor)),
+      saved: await this.#savedQuestion(manager),
+      evidence: await this.#evidence(manager),
       people,
       requester,
       sealedAt: 0,
       newcomer,
     };
+  }
+
+  async #savedQuestion(manager: string): Promise<string> {
+    const question = { period: 'last-month' as const };
+    return (await this.client(manager).call('questions.save', { name: 'Last month', question })).id;
+  }
+
+  async #evidence(manager: string): Promise<string> {
+    const question = { operation: 'keys.create' };
+    return (await this.client(manager).call('evidence.make', { kind: 'ledger.answer', question })).id;
+  }
+
+  async #concludedReview(manager: string, auditor: SignedIn) {
+    const custodian = this.client(manager);
+    const { id: plan } = await custodian.call('reviews.plan', {
+      name: 'Keys that were made',
+      filter: { operation: 'keys.create' },
+      intervalDays: 30,
+      graceDays: 14,
+      risk: 'high',
+      reviewers: { roles: ['auditor'], persons: [] },
+      rationale: reason,
+      first: 0,
+    });
+    const { id: review } = await custodian.call('reviews.open', { plan, reason });
+    const client = this.client(auditor.session);
+    const { entries } = await client.call('reviews.entries', { review });
+    const { entry: reviewed } = JSON.parse(entries[0]?.entry ?? '') as { entry: string };
+    const concluded = await client.call('reviews.conclude', {
+      review,
+      outcome: 'no-findings',
+      conclusion: reason,
+    });
+    return { plan, review, reviewed, reviewHash: concluded.hash ?? assert.fail() };
   }
 
   async #usedKey(tenant: Tenant) {
@@ -142,6 +188,11 @@ export function nowhere(tenant: Sampled): Sampled {
     spentKey: randomUUID(),
     subject: randomBytes(16).toString('hex'),
     entry: randomUUID(),
+    saved: randomUUID(),
+    evidence: randomUUID(),
+    plan: randomUUID(),
+    review: randomUUID(),
+    reviewed: randomUUID(),
     approval: randomUUID(),
     credentials: all(tenant.credentials),
     people: all(tenant.people),
