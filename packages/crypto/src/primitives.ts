@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, type KeyObject } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 import { aes256Gcm, kdfHash } from './registry.ts';
 
 /** The primitives as every format of this package uses them, each in one place. */
@@ -65,9 +72,9 @@ export function hkdfExpand(key: KeyObject, info: Uint8Array): Buffer {
   return createHmac(kdfHash, key).update(info).update(firstBlock).digest();
 }
 
-/** HMAC-SHA-256 (FIPS 198-1) of the parts, one after the other: 32 bytes. */
+/** HMAC-SHA-256 (FIPS 198-1) of the parts, one after the other: 32 bytes. OpenSSL sets it up several times faster from a KeyObject. */
 export function hmacSha256(key: KeyObject | Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
-  const mac = createHmac('sha256', key);
+  const mac = createHmac('sha256', key instanceof Uint8Array ? createSecretKey(key) : key);
   for (const part of parts) mac.update(part);
   return mac.digest();
 }

@@ -108,7 +108,7 @@ function rejectedBy(answer: Uint8Array): number {
   // JSON of protocol buffers writes 64-bit numbers as text.
   const count = typeof rejected === 'string' && /^\d{1,15}$/.test(rejected) ? Number(rejected) : rejected;
   if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 0) return count;
-  return 0;
+  throw sdkError('stream.refused', { detail: 'the answer does not say how many records were rejected' });
 }
 
 /** The records in the form of OpenTelemetry; docs/formats/ledger-stream.md. */

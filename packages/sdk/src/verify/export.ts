@@ -74,7 +74,9 @@ export async function exportLedger(
 
   const written = { files: 0, bytes: 0 };
   const write: Write = async (path, content) => {
-    written.bytes += await writeNew(folder, path, content);
+    const bytes = await writeNew(folder, path, content);
+    // Behind the wait: several are under way at a time.
+    written.bytes += bytes;
     written.files += 1;
   };
   const signatures = new ExportedSignatures(minimumIndex > 0);

@@ -48,13 +48,7 @@ test('an approved redaction takes the payload and says so; entry and proofs stay
   assert.equal(entries[first]?.['entry'], entry);
   const redactions = entries.filter(({ operation }) => operation === 'payloads.redact');
   assert.deepEqual(
-    redactions.map((each) => [
-      each['outcome'],
-      each['actor'],
-      each['redacted'],
-      each['approval'],
-      each['key'],
-    ]),
+    redactions.map((each) => [each['outcome'], each['redacted'], each['approval'], each['key']]),
     [
       ['refused', undefined, undefined, undefined],
       ['requested', undefined, approval, undefined],
