@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TrialkeepError, createClient } from '@trialkeep/sdk/client';
+import { TrialkeepError, createClient, pagesOf } from '@trialkeep/sdk/client';
 import type { Client } from '@trialkeep/sdk/client';
 import { exportLedger, verifyFolder } from '@trialkeep/sdk/verify';
 import { usesOf } from './model.ts';
@@ -262,12 +262,9 @@ function settleNames(
 
 /** Takes the entries in that were committed since the last time. */
 async function readLedger(client: Client, replay: Replay): Promise<void> {
-  for (let full = true; full;) {
-    const seen = replay.entries.length;
-    const cursor = seen === 0 ? {} : { cursor: (seen - 1).toString(36) };
-    const { entries, next } = await client.call('ledger.query', { limit: 1000, ...cursor });
-    for (const { index, entry } of entries) replay.read(index, entry);
-    full = next !== null;
+  const seen = replay.entries.length;
+  for await (const { entries } of pagesOf((at) => client.call('ledger.query', { limit: 1000, ...at }))) {
+    for (const { index, entry } of entries) if (index >= seen) replay.read(index, entry);
   }
 }
 

@@ -191,12 +191,12 @@ export const ledgerErrors = {
     message: 'The log has no such sizes.',
     fix: 'Ask with 1 ≤ from ≤ to, and with no more entries than the newest checkpoint states.',
   },
-  'log-key.rotating': {
+  'log_key.rotating': {
     status: 409,
     message: 'The keys of the rotation before still sign.',
     fix: 'Wait for the end of the overlap, or end it with `trialkeep ledger retire-key`.',
   },
-  'log-key.not_rotating': {
+  'log_key.not_rotating': {
     status: 409,
     message: 'No old signing keys are left.',
     fix: 'Nothing is to be done; `trialkeep ledger rotate-key` makes new ones.',

@@ -46,7 +46,7 @@ export const ledgerUpkeepOperations = {
     record: 'entry',
     recorded: ['overlapDays', 'reason'],
     reason: 'required',
-    errors: ['log-key.rotating'],
+    errors: ['log_key.rotating'],
     requirements: ['URS-003', 'URS-033'],
   }),
   'ledger.retire-key': define({
@@ -61,7 +61,7 @@ export const ledgerUpkeepOperations = {
     record: 'entry',
     recorded: ['reason'],
     reason: 'required',
-    errors: ['log-key.not_rotating'],
+    errors: ['log_key.not_rotating'],
     requirements: ['URS-003', 'URS-033'],
   }),
   'ledger.proof': define({

@@ -219,7 +219,11 @@ async function recordSkipped({ ledger, facts }: Rooms, unknown: readonly string[
 /** The last checkpoints before the end. A database that is away keeps nobody from stopping: another start signs them. */
 async function anchorAll(ledger: Ledger, notes: GateNotes): Promise<void> {
   try {
-    for (const { id } of ledger.logs) await ledger.anchorNow(id);
+    for (const log of ledger.logs) {
+      await ledger.anchorNow(log.id);
+      // The index too: another start then finds nothing to do.
+      await log.integrate();
+    }
   } catch (error) {
     notes.warn({ error: String(error) }, 'The last checkpoints could not be signed; the next start does it.');
   }

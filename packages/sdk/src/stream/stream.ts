@@ -230,7 +230,12 @@ async function askForKeys(client: Caller): Promise<string[]> {
 /** @throws LedgerError where none of the keys has signed it */
 async function newestCheckpoint(client: Caller, verifiers: readonly Verifier[]): Promise<Checkpoint> {
   const note = Buffer.from(await client.call('ledger.checkpoint', {}));
-  return parseCheckpoint((await openNote(note, verifiers)).text);
+  const { text, signedBy } = await openNote(note, verifiers);
+  const checkpoint = parseCheckpoint(text);
+  // A key vouches for the log of its own name alone.
+  if (!signedBy.some(({ name }) => name === checkpoint.origin))
+    throw new LedgerError('ledger.origin_unknown');
+  return checkpoint;
 }
 
 /** The tiles and bundles that a server gives. */

@@ -22,7 +22,7 @@ export const payloadFindingTexts = {
     message: 'the payload is said to be erased or redacted, and no entry of the log says so',
     fix: 'Report it: whoever made the export hides the payload without a reason on the record.',
   },
-  'payload.withheld': {
+  'payload.unexplained': {
     severity: 'warning',
     message: 'the payload is missing, or is not what was committed to, and the log does not say why',
     fix: 'Ask the security officer who removed it from the database.',

@@ -109,7 +109,7 @@ test('an altered, exchanged or dropped payload is named, and so is a false reaso
     [lines.toSpliced(3, 1), [['payload.missing', 3]]],
     [lines.with(9, { index: 9, entry: open(9).entry, state: 'redacted' }), [['payload.unfounded', 9]]],
     [lines.with(9, { index: 9, entry: open(9).entry, state: 'erased' }), [['payload.unfounded', 9]]],
-    [lines.with(9, { index: 9, entry: open(9).entry, state: 'withheld' }), [['payload.withheld', 9]]],
+    [lines.with(9, { index: 9, entry: open(9).entry, state: 'withheld' }), [['payload.unexplained', 9]]],
     [lines.with(9, { ...open(9), entry: open(10).entry }), [['payload.malformed', -1]]],
     [[...lines, open(0)], [['payload.malformed', -1]]],
     [[...lines, open(299)], [['payload.malformed', -1]]],

@@ -93,11 +93,16 @@ export class PayloadChecker {
     await this.#advance();
   }
 
+  /** Closes the file, however far it was read; more than once does no harm. */
+  async close(): Promise<void> {
+    await this.#lines?.return(undefined);
+  }
+
   /** What was found, once every entry was given. Closes the file. */
   async finish(): Promise<PayloadsResult> {
     // A line behind the last entry that came.
     if (this.#next !== undefined) this.#findings.add('payload.malformed', { line: this.#line });
-    await this.#lines?.return(undefined);
+    await this.close();
     for (const { state, name, index } of this.#claimed) {
       if ((state === 'erased' ? this.#erased : this.#redacted).has(name)) this.#counts[state] += 1;
       else this.#findings.add('payload.unfounded', { index });
@@ -116,7 +121,7 @@ export class PayloadChecker {
     if (line.entry !== entry) return this.#findings.add('payload.malformed', { line: this.#line });
     if (line.state === 'withheld') {
       this.#counts.withheld += 1;
-      return this.#findings.add('payload.withheld', { index });
+      return this.#findings.add('payload.unexplained', { index });
     }
     if (line.state !== 'open') {
       const name = line.state === 'redacted' ? entry : typeof subject === 'string' ? subject : '';

@@ -63,10 +63,11 @@ export async function verifyParts(options: VerifyFolderOptions): Promise<Verifie
   const { folder, verifierKey, policy, keptCheckpoint, prunedBelow, onEntry, onProgress } = options;
   const { logs, witnesses } = trustOf(verifierKey, policy);
   const checker = new SignatureChecker();
+  let payloadChecker: PayloadChecker | undefined;
   try {
     if (!(await stat(folder)).isDirectory())
       throw sdkError('verify.folder_unreadable', { detail: 'not a folder' });
-    const payloadChecker = await PayloadChecker.open(folder);
+    const opened = (payloadChecker = await PayloadChecker.open(folder));
     const log = await verifyLog({
       sha256,
       verifiers: logs,
@@ -77,18 +78,20 @@ export async function verifyParts(options: VerifyFolderOptions): Promise<Verifie
       ...(keptCheckpoint !== undefined && { kept: keptCheckpoint }),
       onEntry: async (index, entry) => {
         checker.addEntry(index, entry);
-        await payloadChecker.addEntry(index, entry);
+        await opened.addEntry(index, entry);
         await onEntry?.(index, entry);
       },
       ...(onProgress !== undefined && { onProgress }),
     });
     const signatures = await checker.checkFolder(folder, log.origin);
-    const payloads = await payloadChecker.finish();
+    const payloads = await opened.finish();
     const timestamps = await checkTimestamps(folder, log, options.timestampRoots);
     return { log, signatures, payloads, timestamps };
   } catch (error) {
     const detail = systemCode(error);
     if (!/^E[A-Z]+$/.test(detail)) throw error;
     throw sdkError('verify.folder_unreadable', { detail, cause: error });
+  } finally {
+    await payloadChecker?.close();
   }
 }

@@ -21,7 +21,7 @@ const maxCallers = 1000;
 /** Stands for every further source, so that nobody can fill the ledger from outside. */
 const otherSources = 'others';
 /** Refusals of one revoked or expired credential within a minute that get an entry each; the rest are counted. */
-const maxEntriesPerMinute = 60;
+const maxEntriesPerMinute = 120;
 
 /**
  * Counts refusals of callers that nobody knows, by source and minute, and those of revoked or expired credentials beyond the

@@ -75,7 +75,7 @@ test('rotated keys sign beside the old ones until the overlap ends, and the log 
   assert.equal(entry?.['operation'], 'ledger.rotate-key');
   assert.deepEqual(entry['logKeys'], { begins: rotated.begins, ends: rotated.ends, endsAt: rotated.endsAt });
 
-  await assert.rejects(server.admit('ledger.rotate-key', custodian, { reason }), refusal('log-key.rotating'));
+  await assert.rejects(server.admit('ledger.rotate-key', custodian, { reason }), refusal('log_key.rotating'));
   server.clock.time = rotated.endsAt;
   await server.runJobs();
   assert.deepEqual(await verifierKeys(server, custodian), rotated.begins);
@@ -95,7 +95,7 @@ test('rotated keys sign beside the old ones until the overlap ends, and the log 
   );
   await assert.rejects(
     server.admit('ledger.retire-key', custodian, { reason }),
-    refusal('log-key.not_rotating'),
+    refusal('log_key.not_rotating'),
   );
 });
 

@@ -45,7 +45,7 @@ async function rotate(
 ): Promise<Apply<'ledger.rotate-key'>> {
   const { log } = caller;
   const refuseRotating = (rows: readonly store.LogKeyRow[]): void => {
-    if (rows.some(({ state }) => state === 'ending')) throw new OperationError('log-key.rotating');
+    if (rows.some(({ state }) => state === 'ending')) throw new OperationError('log_key.rotating');
   };
   refuseRotating(await facts.read((snapshot) => store.logKeys(snapshot, log.id)));
   const made = logKeyAlgorithms.map((algorithm) => newLogKey(hierarchy, log, algorithm));
@@ -75,10 +75,10 @@ async function retire({
 }: Context<'ledger.retire-key'>): Promise<Apply<'ledger.retire-key'>> {
   const { log } = caller;
   const rows = await facts.read((snapshot) => store.logKeys(snapshot, log.id));
-  if (!rows.some(({ state }) => state === 'ending')) throw new OperationError('log-key.not_rotating');
+  if (!rows.some(({ state }) => state === 'ending')) throw new OperationError('log_key.not_rotating');
   return async (tx) => {
     const ends = await destroyEnding(tx, log.id);
-    if (ends.length === 0) throw new OperationError('log-key.not_rotating');
+    if (ends.length === 0) throw new OperationError('log_key.not_rotating');
     await remove(tx, jobName(log.id));
     record.logKeys = { ends };
     return { ends };
