@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TrialkeepError, createClient, pagesOf } from '@trialkeep/sdk/client';
+import {
+  bundlePath,
+  bundlesOfSize,
+  decodeBundle,
+  parseCheckpoint,
+  parseNote,
+  tileWidth,
+} from '@trialkeep/ledger';
+import { TrialkeepError, createClient } from '@trialkeep/sdk/client';
 import type { Client } from '@trialkeep/sdk/client';
 import { exportLedger, verifyFolder } from '@trialkeep/sdk/verify';
 import { usesOf } from './model.ts';
@@ -260,11 +268,19 @@ function settleNames(
   }
 }
 
-/** Takes the entries in that were committed since the last time. */
+/** Takes the entries in that were committed since the last time: out of the log itself, since asking for them would add more. */
 async function readLedger(client: Client, replay: Replay): Promise<void> {
+  const note = Buffer.from(await client.call('ledger.checkpoint', {}));
+  const { size } = parseCheckpoint(parseNote(note).text);
   const seen = replay.entries.length;
-  for await (const { entries } of pagesOf((at) => client.call('ledger.query', { limit: 1000, ...at }))) {
-    for (const { index, entry } of entries) if (index >= seen) replay.read(index, entry);
+  for (const { index, width } of bundlesOfSize(size)) {
+    const first = index * tileWidth;
+    if (first + width <= seen) continue;
+    const path = bundlePath(index, width).replace(/^tile\//, '');
+    const entries = decodeBundle(await client.call('ledger.tile', { path }), width);
+    for (const [i, entry] of entries.entries()) {
+      if (first + i >= seen) replay.read(first + i, Buffer.from(entry).toString('utf8'));
+    }
   }
 }
 
