@@ -44,6 +44,11 @@ export async function buildPage(): Promise<string> {
   ].join('; ');
   const template = await readFile(new URL('template.html', folder), 'utf8');
   const parts: Readonly<Record<string, string>> = { policy, style, script };
+  for (const name of ['style', 'script']) {
+    // The policy has the hash of the part alone: white space around it would keep it from running.
+    if (!template.includes(`<${name}>{{${name}}}</${name}>`))
+      throw new Error(`The template has no ${name} of its own.`);
+  }
   return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => parts[name] ?? '');
 }
 

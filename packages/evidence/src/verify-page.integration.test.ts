@@ -122,7 +122,7 @@ let opened: Promise<Tab> | undefined;
 
 test(
   'the page verifies a document, shows its content, and notices a changed byte [URS-084]',
-  { skip },
+  { skip, timeout: 120_000 },
   async () => {
     const tab = await (opened ??= Tab.open());
     const { files } = await sampleAnswer([useEntry(1), useEntry(2)], undefined, {
@@ -147,7 +147,7 @@ test(
 
 test(
   'the page can be used by keyboard and by those who do not see it, and asks nobody [URS-084]',
-  { skip },
+  { skip, timeout: 120_000 },
   async () => {
     const tab = await (opened ??= Tab.open());
     const unlabelled = await tab.evaluate(
