@@ -343,11 +343,16 @@ test('a command that is killed goes on when it is run again [URS-047]', async ()
       await exited;
       return !existsSync(join(sealed, 'manifest.sealed'));
     };
-    // One that was done before it could be killed is begun again from nothing.
-    while (!(await wasKilled())) rmSync(sealed, { recursive: true });
-    const made = JSON.parse((await run(argv)).stdout) as { files: number; kept: number };
-    assert.equal(made.files, 3002);
-    assert.ok(made.kept >= 512, `${made.kept}`);
+    // One that was done before it could be killed, or whose first batch was not yet committed, is begun again from nothing.
+    let kept = 0;
+    for (let tries = 0; tries < 10 && kept === 0; tries++) {
+      rmSync(sealed, { recursive: true, force: true });
+      if (!(await wasKilled())) continue;
+      const made = JSON.parse((await run(argv)).stdout) as { files: number; kept: number };
+      assert.equal(made.files, 3002);
+      kept = made.kept;
+    }
+    assert.ok(kept >= 512, `${kept}`);
     const opening = await run(['open', sealed, '--identity', privateFile, '--out-dir', opened], {
       stdin: passphrase,
     });

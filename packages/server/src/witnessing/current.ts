@@ -69,12 +69,13 @@ export async function currentOf(parts: WitnessingParts, id: number): Promise<Cur
   return parts.database.read((snapshot) => currentIn(snapshot, parts, log, rowKey));
 }
 
-/** As {@link currentOf}, in a transaction. */
+/** As {@link currentOf}, in a transaction. One that changes has taken a place in the log for an entry that it has `yetToWrite`. */
 export async function currentIn(
   tx: Tx,
   { clock, settings }: Pick<WitnessingParts, 'clock' | 'settings'>,
   log: TransparencyLog,
   rowKey: KeyObject,
+  yetToWrite: 0 | 1 = 0,
 ): Promise<Current | undefined> {
   const row = await store.findPolicy(tx, rowKey, log.id);
   if (row === undefined) return undefined;
@@ -86,7 +87,8 @@ export async function currentIn(
   if (progress === undefined) {
     throw new StartupError('database.altered', `Table witnessing_progress, row ${log.id}.`);
   }
-  const { size, time } = await store.sizeAndTime(tx, clock, log.id);
+  const head = await store.sizeAndTime(tx, clock, log.id);
+  const { time, size } = { ...head, size: head.size - yetToWrite };
   const oldest = await timeOf(tx, log.id, progress.witnessed_size, size);
   return {
     log,

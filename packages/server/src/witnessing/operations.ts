@@ -81,7 +81,7 @@ async function setPolicy(
     payload['old'] = old && { hash: old.hash, mode: old.mode, version: old.version };
     Object.assign(record, { state: mode, version });
     context.afterCommit.push(() => parts.onChanged(log.id));
-    const current = await currentIn(tx, parts, log, rowKey);
+    const current = await currentIn(tx, parts, log, rowKey, 1);
     if (current === undefined) throw new Error('The policy was not stored.');
     return view(current);
   };

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Input, OperationId, Operations } from '@trialkeep/contract';
+import { systemClock } from '../platform/clock.ts';
 import { OperationError } from '../platform/errors.ts';
+import { FactsCache } from '../platform/facts.ts';
 import {
   entriesOf,
   makeInstallation,
@@ -12,6 +14,8 @@ import {
   until,
 } from '../installation.fixture.test.ts';
 import type { Node, Store } from '../installation.fixture.test.ts';
+import { currentOf } from './current.ts';
+import { recordWithholding } from './withhold.ts';
 import { TestWitness, policyOf, setPolicy, show, untilWitnessed, work } from './witnessing.fixture.test.ts';
 
 const boundSeconds = 5;
@@ -103,6 +107,25 @@ for (const store of stores) {
     },
   );
 }
+
+test('a start of withholding that has been overtaken writes nothing, though every other entry is witnessed [URS-034]', async (t) => {
+  const [store] = stores;
+  assert.ok(store);
+  const { node, witness, tenant } = await arrange(t, store);
+  const log = await setPolicy(node, tenant, { policy: policyOf([witness]) });
+  const stop = await work(t, node);
+  await untilWitnessed(node, log);
+  await stop();
+  const { size } = await show(node, log);
+  const parts = { ...node.instance, facts: new FactsCache(node.instance.database) };
+  const current = await currentOf({ ...parts, clock: systemClock, notes: { warn: assert.fail } }, log);
+  assert.ok(current);
+  await recordWithholding(
+    { ...parts, clock: systemClock, notes: { warn: assert.fail } },
+    { ...current, deadline: 0 },
+  );
+  assert.equal((await show(node, log)).size, size);
+});
 
 test('in the background nothing is withheld, and the state is shown [URS-034]', async (t) => {
   const [store] = stores;

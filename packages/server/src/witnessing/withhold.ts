@@ -32,7 +32,7 @@ export async function recordWithholding(
   try {
     await changeOwn(parts.ledger, parts.facts, log.id, async (tx, time) => {
       const progress = await store.lockProgress(tx, rowKey, log.id);
-      const now = await currentIn(tx, parts, log, rowKey);
+      const now = await currentIn(tx, parts, log, rowKey, 1);
       if (progress === undefined || now === undefined) throw new Overtaken();
       const withheld = isWithheld(now);
       if (withheld === (progress.withheld_since !== null)) throw new Overtaken();
