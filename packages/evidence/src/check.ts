@@ -6,8 +6,9 @@ import {
   type CheckedProof,
   type Sha256,
   type Trust,
+  decodeUtf8,
+  parseCanonicalObject,
 } from '@trialkeep/ledger';
-import { decodeUtf8, parseCanonical } from './canonical.ts';
 import { kindOf, listedEntries } from './document.ts';
 import { rootOfEntries } from './entries-proof.ts';
 import { EvidenceError } from './errors.ts';
@@ -135,7 +136,7 @@ type Find = (code: EvidenceFindingCode, sentence: string) => void;
 /** Whether the entry is the one with which the ledger took up this content. */
 function isEntryOf(files: EvidenceFiles, hash: string): boolean {
   const text = decodeUtf8(files['entry.json']);
-  const entry = text === undefined ? undefined : parseCanonical(text);
+  const entry = text === undefined ? undefined : parseCanonicalObject(text);
   return (
     isEntry(entry) &&
     entry.operation === 'evidence.make' &&

@@ -1,5 +1,6 @@
 import type { Sha256 } from '@trialkeep/ledger';
-import { canonicalText, decodeUtf8, hex, parseCanonical, type JsonObject } from './canonical.ts';
+import { canonicalText, decodeUtf8, parseCanonicalObject, type JsonObject } from '@trialkeep/ledger';
+import { hex } from './hex.ts';
 import { EvidenceError } from './errors.ts';
 import { answerKind, type AnswerBody } from './kinds/answer.ts';
 import { erasureKind, type ErasureBody } from './kinds/erasure.ts';
@@ -67,7 +68,7 @@ export function formatDocument(document: EvidenceDocument): Uint8Array {
 export function parseDocument(bytes: Uint8Array): EvidenceDocument {
   if (bytes.length > maxContentBytes) throw new EvidenceError('evidence.too_large');
   const text = decodeUtf8(bytes);
-  const value = text === undefined ? undefined : parseCanonical(text);
+  const value = text === undefined ? undefined : parseCanonicalObject(text);
   if (value === undefined) throw new EvidenceError('evidence.content_malformed', 'not canonical JSON');
   const { v, kind } = value;
   if (v !== 1 || typeof kind !== 'string' || !Object.hasOwn(kinds, kind)) {

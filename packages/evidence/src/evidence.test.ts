@@ -11,9 +11,9 @@ import {
   signNote,
   trustOf,
   type Signer,
+  canonicalText,
 } from '@trialkeep/ledger';
 import fc from 'fast-check';
-import { canonicalText } from './canonical.ts';
 import {
   primitives,
   sampleAnswer,

@@ -14,8 +14,8 @@ import {
   type SignaturePrimitives,
   type TileAddress,
   type Trust,
+  canonicalText,
 } from '@trialkeep/ledger';
-import { canonicalText } from './canonical.ts';
 import {
   documentHash,
   entryBytes,

@@ -1,4 +1,4 @@
-import { canonicalText, isObject, type JsonObject } from './canonical.ts';
+import { canonicalText, isJsonObject, type JsonObject } from '@trialkeep/ledger';
 import { hasShape, isIndex, type Shape } from './shape.ts';
 
 /** Most entries of the ledger that one document quotes. */
@@ -35,7 +35,7 @@ export function isListing(value: unknown, size: number, more: Shape = {}): value
 /** Whether it has what every entry has. */
 export function isEntry(value: unknown): value is EntryMembers {
   return (
-    isObject(value) &&
+    isJsonObject(value) &&
     typeof value.operation === 'string' &&
     typeof value.outcome === 'string' &&
     isIndex(value.time)

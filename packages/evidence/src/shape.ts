@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from './canonical.ts';
+import { isJsonObject, type JsonObject } from '@trialkeep/ledger';
 
 /** What one value has to be. */
 export type Check = (value: unknown) => boolean;
@@ -8,7 +8,7 @@ export type Shape = Readonly<Record<string, Check>>;
 
 /** Whether the object has every member of `required`, and beside them none but those of `optional`. */
 export function hasShape(value: unknown, required: Shape, optional: Shape = {}): value is JsonObject {
-  if (!isObject(value)) return false;
+  if (!isJsonObject(value)) return false;
   const isRight = ([name, member]: [string, unknown]): boolean => {
     const check = Object.hasOwn(required, name) ? required[name] : undefined;
     const other = Object.hasOwn(optional, name) ? optional[name] : undefined;

@@ -17,6 +17,8 @@ export {
   type TileAddress,
   type TileReader,
 } from './tile.ts';
+export { canonicalText, isJsonObject, parseCanonicalObject, type JsonObject } from './canonical.ts';
+export { decodeUtf8 } from './bytes.ts';
 export { Tree } from './tree.ts';
 export {
   addSignatures,

@@ -1,6 +1,7 @@
 import { entryTable } from '../entry-table.ts';
 import { named, utc, type Block } from '../blocks.ts';
-import { hex, isObject, parseCanonical, type JsonObject } from '../canonical.ts';
+import { isJsonObject, parseCanonicalObject, type JsonObject } from '@trialkeep/ledger';
+import { hex } from '../hex.ts';
 import { isListing, textOf, type ListedEntry } from '../listed.ts';
 import { hasShape, isAlias, isIndex, isLine, isOneOf, isUuid } from '../shape.ts';
 import type { Kind } from './kind.ts';
@@ -142,9 +143,9 @@ function signatureBlocks({ signatures }: ErasureBody): Block[] {
 }
 
 function isRecord(text: unknown): boolean {
-  const record = typeof text === 'string' && text.length <= 65_535 ? parseCanonical(text) : undefined;
+  const record = typeof text === 'string' && text.length <= 65_535 ? parseCanonicalObject(text) : undefined;
   return (
-    isObject(record) &&
+    isJsonObject(record) &&
     isLine(record.name) &&
     isLine(record.meaning) &&
     isUuid(record.signature) &&

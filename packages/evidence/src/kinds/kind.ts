@@ -1,6 +1,5 @@
-import type { Sha256 } from '@trialkeep/ledger';
+import type { Sha256, JsonObject } from '@trialkeep/ledger';
 import type { Block } from '../blocks.ts';
-import type { JsonObject } from '../canonical.ts';
 import type { ListedEntry } from '../listed.ts';
 
 /** What is needed to say something about the body of a kind. */

@@ -1,7 +1,13 @@
-import { parseCheckpoint, parseNote } from '@trialkeep/ledger';
+import {
+  parseCheckpoint,
+  parseNote,
+  isJsonObject,
+  parseCanonicalObject,
+  type JsonObject,
+} from '@trialkeep/ledger';
 import { entryTable } from '../entry-table.ts';
 import { named, utc, type Block, type Fact } from '../blocks.ts';
-import { hex, isObject, parseCanonical, type JsonObject } from '../canonical.ts';
+import { hex } from '../hex.ts';
 import { isListing, type ListedEntry } from '../listed.ts';
 import {
   hasShape,
@@ -93,11 +99,12 @@ const countShape = {
 };
 
 function recordOf(text: unknown): Record | undefined {
-  const value = typeof text === 'string' && text.length <= maxRecordLength ? parseCanonical(text) : undefined;
+  const value =
+    typeof text === 'string' && text.length <= maxRecordLength ? parseCanonicalObject(text) : undefined;
   const isRecord = hasShape(value, {
     conclusion: (it) => hasShape(it, { hash: isSha256Hex, outcome: isOneOf('no-findings', 'findings') }),
     counts: (it) => hasShape(it, countShape),
-    filter: isObject,
+    filter: isJsonObject,
     marks: isList(maxMarks, isMark),
     openedAt: isTime,
     origin: isOrigin,
@@ -109,7 +116,7 @@ function recordOf(text: unknown): Record | undefined {
         intervalDays: isIndex,
         name: isLine,
         rationale: isSha256Hex,
-        reviewers: isObject,
+        reviewers: isJsonObject,
         risk: isOneOf('low', 'medium', 'high'),
         version: isIndex,
       }),
@@ -187,7 +194,8 @@ export const reviewKind: Kind<ReviewBody> = {
 };
 
 function isSignature(text: unknown): boolean {
-  const record = typeof text === 'string' && text.length <= maxTextLength ? parseCanonical(text) : undefined;
+  const record =
+    typeof text === 'string' && text.length <= maxTextLength ? parseCanonicalObject(text) : undefined;
   if (record === undefined) return false;
   const { hash, meaning, name, person, review, signature, time } = record;
   const ids = [person, review, signature];
@@ -195,7 +203,8 @@ function isSignature(text: unknown): boolean {
 }
 
 function isText(text: unknown): boolean {
-  const value = typeof text === 'string' && text.length <= maxTextLength ? parseCanonical(text) : undefined;
+  const value =
+    typeof text === 'string' && text.length <= maxTextLength ? parseCanonicalObject(text) : undefined;
   const isString: Check = (it) => typeof it === 'string';
   return hasShape(
     value,

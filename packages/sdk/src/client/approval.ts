@@ -1,5 +1,6 @@
 import type { Operations, Output, RequestDocument } from '@trialkeep/contract';
-import { hasShape, isLine, isOperationId, isTime, isUuid, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { hasShape, isLine, isOperationId, isTime, isUuid } from '../shape.ts';
 import { sdkError } from '../errors.ts';
 import type { Caller, CallOptions } from './client.ts';
 import { pause } from './pause.ts';

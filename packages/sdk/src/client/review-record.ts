@@ -1,5 +1,6 @@
 import type { Operations, Output } from '@trialkeep/contract';
-import { hasShape, isLine, isUuid, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { hasShape, isLine, isUuid } from '../shape.ts';
 import { sdkError } from '../errors.ts';
 
 type Shown = Pick<Output<Operations['reviews.show']>, 'review' | 'record' | 'hash'>;

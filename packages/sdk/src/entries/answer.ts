@@ -2,15 +2,8 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { answerStatement, comparedMembers, entryKinds, periods } from '@trialkeep/contract';
 import type { Conditions, EntryKind, Period } from '@trialkeep/contract';
-import {
-  canonicalText,
-  hasShape,
-  isLine,
-  isOperationId,
-  isTime,
-  isUuid,
-  parseCanonicalObject,
-} from '../canonical.ts';
+import { canonicalText, parseCanonicalObject } from '@trialkeep/ledger';
+import { hasShape, isLine, isOperationId, isTime, isUuid } from '../shape.ts';
 import { sdkError } from '../errors.ts';
 import { systemCode } from '../files.ts';
 

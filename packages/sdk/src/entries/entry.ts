@@ -1,6 +1,7 @@
 import { kindOfEntry } from '@trialkeep/contract';
 import type { EntryKind } from '@trialkeep/contract';
-import { isOperationId, isSha256Hex, isTime, isUuid, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { isOperationId, isSha256Hex, isTime, isUuid } from '../shape.ts';
 import { sdkError } from '../errors.ts';
 
 /** What a client attests of a use (docs/formats/use-receipt.md). */

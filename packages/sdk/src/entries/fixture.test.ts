@@ -1,7 +1,7 @@
 /** What the tests of entries share: entries of every kind, as the server writes them. */
 import { createHash } from 'node:crypto';
 import type { LedgerEntry } from './entry.ts';
-import { canonicalText } from '../canonical.ts';
+import { canonicalText } from '@trialkeep/ledger';
 
 export const hex = (text: string): string => createHash('sha256').update(text).digest('hex');
 export const id = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;

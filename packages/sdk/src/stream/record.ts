@@ -1,4 +1,5 @@
-import { isTime, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { isTime } from '../shape.ts';
 
 /** One entry on its way to a collector. */
 export interface StreamRecord {

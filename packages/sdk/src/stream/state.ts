@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { hasShape, isLine, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { hasShape, isLine } from '../shape.ts';
 import { sdkError } from '../errors.ts';
 import { createTargetFile, systemCode } from '../files.ts';
 import { isVerifierKey, maxLearnedKeys } from './log-keys.ts';

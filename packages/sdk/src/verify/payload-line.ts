@@ -1,5 +1,6 @@
 import { payloadStates } from '@trialkeep/contract';
-import { hasShape, isUuid, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { hasShape, isUuid } from '../shape.ts';
 
 type State = (typeof payloadStates)[number];
 

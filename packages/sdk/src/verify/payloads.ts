@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { verifyPayload } from '@trialkeep/crypto';
-import { isSha256Hex, isUuid, parseCanonicalObject } from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { isSha256Hex, isUuid } from '../shape.ts';
 import { ExportFindings } from './export-finding.ts';
 import { openRegularFile, payloadsPath } from './folder.ts';
 import { readLines } from './lines.ts';

@@ -1,14 +1,7 @@
 import { signatureMeanings } from '@trialkeep/contract';
 import type { SignatureRecord } from '@trialkeep/contract';
-import {
-  hasShape,
-  isLine,
-  isOperationId,
-  isSha256Hex,
-  isTime,
-  isUuid,
-  parseCanonicalObject,
-} from '../canonical.ts';
+import { parseCanonicalObject } from '@trialkeep/ledger';
+import { hasShape, isLine, isOperationId, isSha256Hex, isTime, isUuid } from '../shape.ts';
 
 /** A line of an export: the record and its document, both as the exact text whose UTF-8 bytes were hashed. */
 export interface SignatureLine {
