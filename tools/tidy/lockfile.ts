@@ -1,7 +1,7 @@
 import type { Finding, Source } from './source.ts';
 
 /** Packages whose install script is known and wanted. A downloading one needs a decision page first. */
-const mayRunScripts: readonly string[] = [];
+const mayRunScripts: readonly string[] = ['pkcs11js'];
 
 interface LockedPackage {
   readonly resolved?: string;

@@ -1,63 +1,7 @@
 import { Type } from 'typebox';
+import { key, keyAlgorithms, revocationCauses } from './key-schemas.ts';
 import { define } from './operation.ts';
-import { base64, closed, encryptionContext, label, reason, time, uuid } from './schemas.ts';
-
-/** Algorithms that a key can have. The crypto package's registry implements each (a test holds the two together). */
-export const keyAlgorithms = ['AES_256'] as const;
-/** SP 800-57 part 1 rev. 5, section 7. */
-export const keyStates = [
-  'pre-activation',
-  'active',
-  'suspended',
-  'deactivated',
-  'compromised',
-  'destroyed',
-] as const;
-export type KeyState = (typeof keyStates)[number];
-/** Why a key is revoked. The first two mean that the key material itself is no longer trusted. */
-export const revocationCauses = [
-  'device-compromise',
-  'breach',
-  'role-change',
-  'vendor-exit',
-  'cessation',
-] as const;
-/** Plaintext of the encrypt operation, at most 64 KiB. */
-export const maxPlaintextBytes = 65_536;
-/** Longest ciphertext of the encrypt operation: 98 bytes more (docs/formats/compact.md). */
-export const maxCiphertextBytes = maxPlaintextBytes + 98;
-/** Longest ciphertext of a data key. */
-export const maxDataKeyCiphertextBytes = 512;
-
-const key = Type.Object(
-  {
-    id: uuid,
-    arn: Type.String({ description: 'ARN-shaped name, for clients of the AWS protocol' }),
-    system: uuid,
-    description: Type.String(),
-    algorithm: Type.Enum(keyAlgorithms),
-    purpose: Type.Enum(['encrypt']),
-    state: Type.Enum(keyStates),
-    version: Type.Integer({ minimum: 1, description: 'The version that protects; older ones only process' }),
-    createdAt: time,
-    activatesAt: Type.Union([time, Type.Null()]),
-    expiresAt: Type.Union([time, Type.Null()], { description: 'End of originator usage' }),
-    rotationPeriodDays: Type.Integer(),
-    rotationDueAt: time,
-    useLogged: Type.Boolean({ description: 'Whether each use of its data keys is reported' }),
-    revocation: Type.Union([
-      Type.Object({ cause: Type.Enum(revocationCauses), at: time }, closed),
-      Type.Null(),
-    ]),
-  },
-  closed,
-);
-const version = Type.Object(
-  { id: uuid, version: Type.Integer(), state: Type.Enum(['active', 'deactivated']), createdAt: time },
-  closed,
-);
-
-const useLogged = Type.Boolean({ description: 'Whether each use of the data key has to be reported' });
+import { closed, label, reason, time, uuid } from './schemas.ts';
 
 const changed = {
   output: key,
@@ -67,6 +11,7 @@ const changed = {
   method: 'POST',
 } as const;
 
+/** The life of keys, from generation to destruction. */
 export const keyOperations = {
   'keys.create': define({
     ...changed,
@@ -101,36 +46,6 @@ export const keyOperations = {
     reason: 'none',
     errors: ['system.unknown', 'date.past', 'date.order'],
     requirements: ['URS-002', 'URS-003', 'URS-007', 'URS-008'],
-  }),
-  'keys.list': define({
-    id: 'keys.list',
-    summary: 'List the inventory of keys: owner, system, algorithm, state and dates',
-    method: 'GET',
-    path: '/v1/keys',
-    input: Type.Object({ system: Type.Optional(uuid) }, closed),
-    output: Type.Object({ keys: Type.Array(key) }, closed),
-    permission: 'keys:read',
-    effect: 'read',
-    record: 'entry',
-    recorded: ['system'],
-    reason: 'none',
-    errors: [],
-    requirements: ['URS-007'],
-  }),
-  'keys.show': define({
-    id: 'keys.show',
-    summary: 'Show one key with its versions',
-    method: 'GET',
-    path: '/v1/keys/{key}',
-    input: Type.Object({ key: uuid }, closed),
-    output: Type.Object({ key, versions: Type.Array(version) }, closed),
-    permission: 'keys:read',
-    effect: 'read',
-    record: 'entry',
-    recorded: [],
-    reason: 'none',
-    errors: ['key.unknown'],
-    requirements: ['URS-007'],
   }),
   'keys.rotate': define({
     ...changed,
@@ -189,142 +104,5 @@ export const keyOperations = {
     reason: 'required',
     errors: ['key.unknown', 'key.transition_undefined'],
     requirements: ['URS-002', 'URS-010'],
-  }),
-  'keys.encrypt': define({
-    id: 'keys.encrypt',
-    summary: 'Encrypt up to 64 KiB under the current version of a key',
-    method: 'POST',
-    path: '/v1/keys/{key}/encrypt',
-    input: Type.Object(
-      {
-        key: uuid,
-        plaintext: base64(maxPlaintextBytes, 'Plaintext'),
-        context: Type.Optional(encryptionContext),
-      },
-      closed,
-    ),
-    output: Type.Object({ ciphertext: Type.String(), key: uuid, version: Type.Integer() }, closed),
-    permission: 'keys:protect',
-    effect: 'use',
-    record: 'entry',
-    recorded: ['context'],
-    reason: 'none',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-    ],
-    requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-046'],
-  }),
-  'keys.decrypt': define({
-    id: 'keys.decrypt',
-    summary: 'Decrypt what the encrypt operation returned, under the same context',
-    method: 'POST',
-    path: '/v1/keys/{key}/decrypt',
-    input: Type.Object(
-      {
-        key: uuid,
-        ciphertext: base64(maxCiphertextBytes, 'Ciphertext of the encrypt operation'),
-        context: Type.Optional(encryptionContext),
-        reason: Type.Optional(reason),
-      },
-      closed,
-    ),
-    output: Type.Object({ plaintext: Type.String(), key: uuid, version: Type.Integer() }, closed),
-    permission: 'keys:process',
-    effect: 'use',
-    record: 'entry',
-    recorded: ['context', 'reason'],
-    reason: 'optional',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-      'ciphertext.invalid',
-      'reason.required',
-    ],
-    requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-047'],
-  }),
-  'keys.generate-data-key': define({
-    id: 'keys.generate-data-key',
-    summary: 'Generate a data key: once in clear for the caller, once wrapped for keeping beside the data',
-    method: 'POST',
-    path: '/v1/keys/{key}/data-keys',
-    input: Type.Object({ key: uuid, context: Type.Optional(encryptionContext) }, closed),
-    output: Type.Object(
-      {
-        plaintext: Type.String({ description: '32 bytes, base64' }),
-        ciphertext: Type.String({ description: 'The wrapped data key, base64' }),
-        key: uuid,
-        arn: Type.String(),
-        version: Type.Integer(),
-        useLogged,
-      },
-      closed,
-    ),
-    permission: 'keys:protect',
-    effect: 'use',
-    record: 'entry',
-    recorded: ['context'],
-    reason: 'none',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-    ],
-    requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-046'],
-  }),
-  'keys.decrypt-data-key': define({
-    id: 'keys.decrypt-data-key',
-    summary: 'Release a data key from its wrapped form, under the same context',
-    method: 'POST',
-    path: '/v1/keys/{key}/data-keys/decrypt',
-    input: Type.Object(
-      {
-        key: uuid,
-        ciphertext: base64(maxDataKeyCiphertextBytes, 'Wrapped data key'),
-        context: Type.Optional(encryptionContext),
-        reason: Type.Optional(reason),
-      },
-      closed,
-    ),
-    output: Type.Object({ plaintext: Type.String(), key: uuid, version: Type.Integer(), useLogged }, closed),
-    permission: 'keys:process',
-    effect: 'use',
-    record: 'entry',
-    recorded: ['context', 'reason'],
-    reason: 'optional',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-      'ciphertext.invalid',
-      'reason.required',
-    ],
-    requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-047'],
   }),
 } as const;

@@ -1,7 +1,9 @@
 import { approvalOperations } from './approvals.ts';
 import { evidenceOperations } from './evidence.ts';
 import { instanceOperations } from './instance.ts';
+import { keyInventoryOperations } from './key-inventory.ts';
 import { keyOperations } from './keys.ts';
+import { keyUseOperations } from './key-uses.ts';
 import { ledgerUpkeepOperations } from './ledger-upkeep.ts';
 import { ledgerOperations } from './ledger.ts';
 import { payloadOperations } from './payloads.ts';
@@ -18,6 +20,8 @@ export const operations = {
   ...instanceOperations,
   ...systemOperations,
   ...keyOperations,
+  ...keyInventoryOperations,
+  ...keyUseOperations,
   ...ledgerOperations,
   ...ledgerUpkeepOperations,
   ...questionOperations,

@@ -11,7 +11,6 @@ import type { Database } from './platform/database.ts';
 import { makeFolder } from './platform/fixture.test.ts';
 import type { Store } from './platform/fixture.test.ts';
 import { newId } from './platform/ids.ts';
-import type { RootOfTrust } from './roots/index.ts';
 import type { ShredStore } from './shred/index.ts';
 
 export const origin = 'trialkeep.localhost/test';
@@ -41,10 +40,14 @@ export async function makeScene(t: TestContext, under: Store, name = origin): Pr
   const open = await under.make(t);
   const folder = makeFolder(t);
   const instanceKey = generateKey('AES_256');
-  const root = { epochKey: () => assert.fail() } as unknown as RootOfTrust;
   const makeNode = async (anchor: string): Promise<Node> => {
     const database = await open();
-    const hierarchy = new Hierarchy({ root, instanceKey, database, shred: {} as ShredStore });
+    const hierarchy = new Hierarchy({
+      epochs: { current: () => assert.fail() },
+      instanceKey,
+      database,
+      shred: {} as ShredStore,
+    });
     const rolledBack: string[] = [];
     const parts = { database, hierarchy, clock, anchorFolder: join(folder, anchor) };
     const onRolledBack = (reason: string): void => void rolledBack.push(reason);

@@ -16,7 +16,6 @@ import { OperationError } from '../platform/errors.ts';
 import { FactsCache } from '../platform/facts.ts';
 import { newId } from '../platform/ids.ts';
 import type { Apply, Context, Log, Recorded, Validity } from '../platform/implementation.ts';
-import type { RootOfTrust } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
 import { Authenticator, createCredential, grants, peopleImplementations } from './index.ts';
 import type { Authenticated } from './index.ts';
@@ -64,7 +63,12 @@ export async function makeSlice(t: TestContext): Promise<Slice> {
     await shred.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  const hierarchy = new Hierarchy({ root: unusedRoot, instanceKey: generateKey('AES_256'), database, shred });
+  const hierarchy = new Hierarchy({
+    epochs: unusedEpochs,
+    instanceKey: generateKey('AES_256'),
+    database,
+    shred,
+  });
   const one = await insertLog(database, hierarchy, newId());
   const two = await insertLog(database, hierarchy, newId());
   const instance = await insertLog(database, hierarchy, null);
@@ -85,15 +89,8 @@ export async function makeSlice(t: TestContext): Promise<Slice> {
   return process({ database, hierarchy, clock, logs, managers, behindTheServer });
 }
 
-const unused = (): never => assert.fail('Nothing here needs the root of trust.');
-/** Opening a real one takes longer than most of these tests. */
-const unusedRoot: RootOfTrust = {
-  id: newId(),
-  kind: 'passphrase',
-  wrap: unused,
-  unwrap: unused,
-  epochKey: unused,
-};
+/** Opening real ones takes longer than most of these tests. */
+const unusedEpochs = { current: () => assert.fail('Nothing here needs an epoch key.') };
 
 /** One process on the database. */
 function process(parts: Omit<Slice, 'authenticator' | 'trace' | 'another' | 'admit'>): Slice {

@@ -8,7 +8,7 @@ import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { newId } from '../platform/ids.ts';
-import { openPassphraseRoot } from '../roots/index.ts';
+import { openRoot } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { version } from '../version.ts';
 import { lockSnapshots, removeSnapshots, snapshotFile } from './leftovers.ts';
@@ -78,7 +78,7 @@ export async function backupInstance(path: string, target: string): Promise<Mani
   const databases = databaseLocations(directory, process.env);
   if (typeof databases.main !== 'string') throw new StartupError('backup.postgresql');
   assertPresent(databases);
-  const root = await openPassphraseRoot(directory.root);
+  const { root } = await openRoot(directory.root);
   const found = existsSync(target) ? readdirSync(target) : [];
   if (found.length > 0 && !found.includes(unfinishedMark))
     throw new StartupError('backup.target_not_empty', target);

@@ -13,7 +13,7 @@ import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { newId } from '../platform/ids.ts';
 import { profileRefusals } from '../platform/profile.ts';
-import { createPassphraseRoot, passphraseFile } from '../roots/index.ts';
+import { createRoot, passphraseFile } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
 import { presentInstallation } from './open.ts';
 import { instancePlace } from './place.ts';
@@ -86,7 +86,7 @@ async function fill(
   const id = newId();
   const configuration: Configuration = { format: 1, profile, region, origin: `trialkeep.localhost/${id}` };
   writeFileDurably(directory.configuration, `${JSON.stringify(configuration, null, 2)}\n`);
-  const root = await createPassphraseRoot(directory.root);
+  const { root, epochs } = await createRoot(directory.root);
   await createDatabase(main, 'main', id);
   await createDatabase(shredStore, 'shred', id);
   const database = await openDatabase(main, 'main');
@@ -94,7 +94,7 @@ async function fill(
   try {
     shred = await ShredStore.open(shredStore);
     const instanceKey = generateKey('AES_256');
-    const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
+    const hierarchy = new Hierarchy({ epochs, instanceKey, database, shred });
     const notes = { warn: () => undefined };
     const ledger = new Ledger({
       database,

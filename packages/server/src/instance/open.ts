@@ -17,8 +17,8 @@ import { profileRefusals } from '../platform/profile.ts';
 import type { Installation } from '../platform/profile.ts';
 import { SpaceReserve, noReserve } from '../platform/reserve.ts';
 import type { Reserve } from '../platform/reserve.ts';
-import { openPassphraseRoot } from '../roots/index.ts';
-import type { RootOfTrust } from '../roots/index.ts';
+import { openRoot } from '../roots/index.ts';
+import type { Epochs, RootOfTrust } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
 import { sweepLeftovers } from './leftovers.ts';
 import { instancePlace } from './place.ts';
@@ -40,6 +40,7 @@ export interface OpenInstance {
   readonly database: Database;
   readonly hierarchy: Hierarchy;
   readonly root: RootOfTrust;
+  readonly epochs: Epochs;
   readonly shred: ShredStore;
   readonly ledger: Ledger;
   readonly reserve: Reserve;
@@ -100,7 +101,7 @@ async function open(
   };
   try {
     shred = await ShredStore.open(databases.shred, onDown);
-    const root = await openPassphraseRoot(directory.root);
+    const { root, epochs } = await openRoot(directory.root);
     const instance = await database.read((snapshot) => store.findInstance(snapshot));
     if (instance === undefined) throw new StartupError('database.damaged', 'It was never finished.');
     if (instance.profile !== configuration.profile) throw new StartupError('profile.promotion');
@@ -114,7 +115,7 @@ async function open(
       throw new StartupError('root.passphrase_wrong', 'The database belongs to another root of trust.');
     }
     const instanceKey = await root.unwrap(instancePlace(instance.id), instance.wrapped_key);
-    const hierarchy = new Hierarchy({ root, instanceKey, database, shred });
+    const hierarchy = new Hierarchy({ epochs, instanceKey, database, shred });
     const ledger = new Ledger({
       database,
       hierarchy,
@@ -131,7 +132,19 @@ async function open(
       await closeAll();
       lock.release();
     };
-    return { directory, configuration, database, hierarchy, root, shred, ledger, reserve, recovery, close };
+    return {
+      directory,
+      configuration,
+      database,
+      hierarchy,
+      root,
+      epochs,
+      shred,
+      ledger,
+      reserve,
+      recovery,
+      close,
+    };
   } catch (error) {
     await closeAll();
     throw error;

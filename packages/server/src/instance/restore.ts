@@ -7,7 +7,7 @@ import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { lockDirectory } from '../platform/lock.ts';
-import { openPassphraseRoot, passphraseFile } from '../roots/index.ts';
+import { openRoot, passphraseFile } from '../roots/index.ts';
 import { backupParts, manifestSchema, partContext } from './backup.ts';
 import type { Manifest } from './backup.ts';
 import { sideFiles, stagingFolder, sweepLeftovers } from './leftovers.ts';
@@ -109,7 +109,7 @@ async function stage(
     writeFileDurably(of(staged), readFileSync(existsSync(present) ? present : join(source, part)));
   }
   readConfiguration(staged);
-  const root = await openPassphraseRoot(staged.root, passphraseFile(directory.root));
+  const { root } = await openRoot(staged.root, passphraseFile(directory.root));
   const sealed = [
     [backupParts.database, staged.database, partContext('database', manifest)],
     [backupParts.shredStore, staged.shredStore, partContext('shred-store', manifest)],

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { generateKey } from '@trialkeep/crypto';
-import { openPassphraseRoot } from '../roots/index.ts';
+import { openRoot } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { makeInstance, refusal } from './fixture.test.ts';
 import { openFromRoot, sealToRoot } from './sealed-file.ts';
@@ -12,7 +12,7 @@ const context = { part: 'test' };
 
 test('a sealed file opens as it was, and under its own context only [URS-080]', async (t) => {
   const data = await makeInstance(t);
-  const root = await openPassphraseRoot(join(data, 'root'));
+  const { root } = await openRoot(join(data, 'root'));
   const [source, sealed, opened] = ['source', 'sealed', 'opened'].map((name) => join(data, name)) as [
     string,
     string,
@@ -28,13 +28,12 @@ test('a sealed file opens as it was, and under its own context only [URS-080]', 
 
 test('a sealed file that does not open again is none [URS-080]', async (t) => {
   const data = await makeInstance(t);
-  const sound = await openPassphraseRoot(join(data, 'root'));
+  const { root: sound } = await openRoot(join(data, 'root'));
   const broken: RootOfTrust = {
     kind: sound.kind,
     id: sound.id,
     wrap: async (place, key) => sound.wrap(place, key),
     unwrap: async () => generateKey('AES_256'),
-    epochKey: async () => sound.epochKey(),
   };
   const source = join(data, 'trialkeep.json');
   const sealed = sealToRoot(broken, source, join(data, 'sealed'), context);

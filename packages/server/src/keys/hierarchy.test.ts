@@ -10,8 +10,8 @@ import { generateKey, openCompact, sealCompact } from '@trialkeep/crypto';
 import { createDatabase, openDatabase } from '../platform/database.ts';
 import type { Database } from '../platform/database.ts';
 import { newId, noTenant } from '../platform/ids.ts';
-import { createPassphraseRoot } from '../roots/index.ts';
-import type { EpochKey, RootOfTrust } from '../roots/index.ts';
+import { createRoot } from '../roots/index.ts';
+import type { EpochKey } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
 import { Hierarchy } from './hierarchy.ts';
 import { checkRow, deriveRowKey, sealRow } from './row-seal.ts';
@@ -32,8 +32,8 @@ async function makeHierarchy(t: TestContext) {
     await shred.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  const root = await createPassphraseRoot(join(folder, 'root'));
-  const parts = { root, instanceKey: generateKey('AES_256'), database, shred };
+  const { epochs } = await createRoot(join(folder, 'root'));
+  const parts = { epochs, instanceKey: generateKey('AES_256'), database, shred };
   const hierarchy = new Hierarchy(parts);
   const tenants: string[] = [];
   for (const name of ['one', 'two']) {
@@ -45,12 +45,8 @@ async function makeHierarchy(t: TestContext) {
   }
   const [one = '', two = ''] = tenants;
   /** The hierarchy after a restart, perhaps with another epoch key. */
-  const again = (epochKey = () => root.epochKey()): Hierarchy => {
-    const { id, kind } = root;
-    const wrap: RootOfTrust['wrap'] = (place, key) => root.wrap(place, key);
-    const unwrap: RootOfTrust['unwrap'] = (place, wrapped) => root.unwrap(place, wrapped);
-    return new Hierarchy({ ...parts, root: { id, kind, wrap, unwrap, epochKey } });
-  };
+  const again = (current = () => epochs.current()): Hierarchy =>
+    new Hierarchy({ ...parts, epochs: { current } });
   return { hierarchy, database, shredFile: files.shred, one, two, again };
 }
 

@@ -5,7 +5,7 @@ import type { Database } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import { idBytes, newId, noTenant } from '../platform/ids.ts';
 import { LruMap } from '../platform/lru.ts';
-import type { RootOfTrust } from '../roots/index.ts';
+import type { Epochs } from '../roots/index.ts';
 import type { ShredStore } from '../shred/index.ts';
 import { deriveRowKey } from './row-seal.ts';
 import * as store from './store.ts';
@@ -30,15 +30,20 @@ const maxUnwrappedKeys = 10_000;
  * store (design section 5). Key material lives in KeyObjects in a bounded cache; what is dropped is released, not wiped.
  */
 export class Hierarchy {
-  readonly #root: RootOfTrust;
+  readonly #epochs: Pick<Epochs, 'current'>;
   readonly #instanceKey: KeyObject;
   readonly #database: Database;
   readonly #shred: ShredStore;
   readonly #unwrapped = new LruMap<string, Promise<KeyObject | undefined>>(maxUnwrappedKeys);
   readonly #shreddables = new LruMap<string, Promise<CompactKey | undefined>>(maxUnwrappedKeys);
 
-  constructor(parts: { root: RootOfTrust; instanceKey: KeyObject; database: Database; shred: ShredStore }) {
-    this.#root = parts.root;
+  constructor(parts: {
+    epochs: Pick<Epochs, 'current'>;
+    instanceKey: KeyObject;
+    database: Database;
+    shred: ShredStore;
+  }) {
+    this.#epochs = parts.epochs;
     this.#instanceKey = parts.instanceKey;
     this.#database = parts.database;
     this.#shred = parts.shred;
@@ -137,7 +142,7 @@ export class Hierarchy {
    * under the epoch key. `id` is the study's id, or the subject's alias in the form of a UUID.
    */
   async createShreddable(tenant: string, kind: ShreddableKind, id: string): Promise<CompactKey> {
-    const epoch = await this.#root.epochKey();
+    const epoch = await this.#epochs.current();
     const key = generateKey('AES_256');
     const versionId = newId();
     const place = shreddablePlace(kind, tenant, id, versionId);
@@ -172,7 +177,7 @@ export class Hierarchy {
   async #loadShreddable(tenant: string, kind: ShreddableKind, id: string): Promise<CompactKey | undefined> {
     const row = await this.#shred.find(id);
     if (row === undefined || row.tenant !== tenant || row.kind !== kind) return undefined;
-    const epoch = await this.#root.epochKey();
+    const epoch = await this.#epochs.current();
     const name = `key of ${kind} ${id}`;
     const wrapped = openStored(name, () =>
       openCompact({ ...epoch.key, context: shredContext(kind), ciphertext: row.wrapped_secret }),

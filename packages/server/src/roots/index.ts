@@ -1,2 +1,4 @@
-export { createPassphraseRoot, openPassphraseRoot, passphraseFile } from './passphrase.ts';
-export type { EpochKey, RootOfTrust } from './root.ts';
+export { Epochs, type EpochKey } from './epochs.ts';
+export { createRoot, openRoot, type OpenRoot } from './open.ts';
+export { passphraseFile } from './passphrase.ts';
+export type { RootOfTrust } from './root.ts';

@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { generateKey } from '@trialkeep/crypto';
 import type { KeyPlace } from '@trialkeep/crypto';
-import { createPassphraseRoot, openPassphraseRoot } from './passphrase.ts';
+import { createRoot, openRoot } from './open.ts';
 
 const place: KeyPlace = {
   kind: 'instance',
@@ -18,7 +18,7 @@ const place: KeyPlace = {
 };
 const shared = mkdtempSync(join(tmpdir(), 'trialkeep-root-'));
 after(() => rmSync(shared, { recursive: true, force: true }));
-const made = createPassphraseRoot(join(shared, 'root'));
+const made = createRoot(join(shared, 'root'));
 
 /** A copy of one root of trust, for a test to damage. */
 async function copyRoot(t: TestContext): Promise<string> {
@@ -34,16 +34,16 @@ function change(file: string, alter: (value: Record<string, never>) => object): 
 }
 
 test('a root of trust opens again with its passphrase, and only at the place that it wrapped for [URS-008]', async (t) => {
-  const root = await made;
+  const { root, epochs } = await made;
   const folder = await copyRoot(t);
   for (const file of ['passphrase', 'root.json', 'epoch.json'])
     assert.equal(statSync(join(folder, file)).mode & 0o777, 0o600, file);
   const key = generateKey('AES_256');
   const wrapped = await root.wrap(place, key);
-  const again = await openPassphraseRoot(folder);
+  const { root: again, epochs: epochsAgain } = await openRoot(folder);
   assert.equal(again.id, root.id);
   assert.ok(key.equals(await again.unwrap(place, wrapped)));
-  assert.ok((await again.epochKey()).key.key.equals((await root.epochKey()).key.key));
+  assert.ok((await epochsAgain.current()).key.key.equals((await epochs.current()).key.key));
   const other = { ...place, keyId: randomBytes(16) };
   await assert.rejects(again.unwrap(other, wrapped), { code: 'root.passphrase_wrong' });
 });
@@ -52,7 +52,7 @@ test('a passphrase that is wrong, missing, empty or readable by others is refuse
   const folder = await copyRoot(t);
   const file = join(folder, 'passphrase');
   const right = readFileSync(file, 'utf8');
-  const open = () => openPassphraseRoot(folder);
+  const open = () => openRoot(folder);
   writeFileSync(file, `${right.trim()}x\n`);
   await assert.rejects(open(), { code: 'root.passphrase_wrong' });
   writeFileSync(file, ' \n');
@@ -68,7 +68,7 @@ test('parameters that are foreign, weaker than allowed or half there do not open
   const folder = await copyRoot(t);
   const [root, epoch] = [join(folder, 'root.json'), join(folder, 'epoch.json')];
   const before = [root, epoch].map((file) => readFileSync(file));
-  const open = () => openPassphraseRoot(folder);
+  const open = () => openRoot(folder);
   const derivation = (more: object) => (value: Record<string, object>) => ({
     ...value,
     derivation: { ...value['derivation'], ...more },

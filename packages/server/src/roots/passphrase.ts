@@ -2,15 +2,15 @@ import { argon2Sync, createSecretKey, randomBytes } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { CryptoError, generateKey, unwrapKey, wrapKey } from '@trialkeep/crypto';
+import { CryptoError, unwrapKey, wrapKey } from '@trialkeep/crypto';
 import type { KeyPlace } from '@trialkeep/crypto';
 import { Type } from 'typebox';
-import type { Static, TSchema } from 'typebox';
-import { Value } from 'typebox/value';
+import type { Static } from 'typebox';
 import { StartupError } from '../platform/errors.ts';
 import { writeFileDurably } from '../platform/files.ts';
-import { idBytes, newId, noTenant } from '../platform/ids.ts';
-import type { EpochKey, RootOfTrust } from './root.ts';
+import { newId } from '../platform/ids.ts';
+import { readJson } from './read-json.ts';
+import type { RootOfTrust } from './root.ts';
 
 const closed = { additionalProperties: false };
 const base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$', maxLength: 2000 });
@@ -31,30 +31,8 @@ const parameters = Type.Object(
   },
   closed,
 );
-/** epoch.json: the shred store's present epoch key, wrapped under the root key. */
-const epochFile = Type.Object(
-  {
-    format: Type.Literal(1),
-    epoch: Type.Integer({ minimum: 1 }),
-    id: parameters.properties.id,
-    wrapped: base64,
-  },
-  closed,
-);
-
 /** RFC 9106 section 4, second recommended option: 64 MiB, three passes. */
 const argon2idDefaults = { memoryKiB: 65_536, passes: 3 };
-
-function readJson<S extends TSchema>(file: string, schema: S): Static<S> {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new StartupError('data.unreadable', file, error);
-  }
-  if (!Value.Check(schema, value)) throw new StartupError('config.invalid', file);
-  return value;
-}
 
 /** The passphrase file: beside the data by default, or wherever the operator keeps it. */
 export function passphraseFile(folder: string): string {
@@ -74,26 +52,13 @@ function readPassphrase(file: string): Buffer {
   return Buffer.from(text, 'utf8');
 }
 
-function rootPlace(id: string): KeyPlace {
-  return {
-    kind: 'instance',
-    tenantId: noTenant,
-    keyId: idBytes(id),
-    versionId: idBytes(id),
-    purpose: 'wrap',
-  };
-}
-
 class PassphraseRoot implements RootOfTrust {
   readonly kind = 'passphrase';
   readonly id: string;
   readonly #rootKey: KeyObject;
-  readonly #folder: string;
-  #epochKey: EpochKey | undefined;
 
-  constructor(folder: string, passphraseFile: string, { id, derivation }: Static<typeof parameters>) {
+  constructor(passphraseFile: string, { id, derivation }: Static<typeof parameters>) {
     this.id = id;
-    this.#folder = folder;
     const passphrase = readPassphrase(passphraseFile);
     const derived = argon2Sync('argon2id', {
       message: passphrase,
@@ -120,34 +85,13 @@ class PassphraseRoot implements RootOfTrust {
       throw error;
     }
   }
-
-  async epochKey(): Promise<EpochKey> {
-    if (this.#epochKey !== undefined) return this.#epochKey;
-    const { epoch, id, wrapped } = readJson(join(this.#folder, 'epoch.json'), epochFile);
-    const key = await this.unwrap(epochPlace(id), Buffer.from(wrapped, 'base64'));
-    const ids = { keyVersionId: idBytes(id), tenantId: noTenant, keyId: idBytes(id) };
-    this.#epochKey = { number: epoch, key: { key, ...ids } };
-    return this.#epochKey;
-  }
-
-  /** Makes the first epoch key of a new installation. */
-  async createEpochKey(): Promise<void> {
-    const id = newId();
-    const wrapped = await this.wrap(epochPlace(id), generateKey('AES_256'));
-    const content = { format: 1, epoch: 1, id, wrapped: Buffer.from(wrapped).toString('base64') };
-    writeFileDurably(join(this.#folder, 'epoch.json'), `${JSON.stringify(content, null, 2)}\n`);
-  }
-}
-
-function epochPlace(id: string): KeyPlace {
-  return { ...rootPlace(id), kind: 'epoch' };
 }
 
 /**
- * Makes a root of trust in a new folder: a random passphrase of 256 bits (mode 0600), its derivation and the first epoch key.
+ * Makes a root of trust in a new folder: a random passphrase of 256 bits (mode 0600), and its derivation.
  * A passphrase that the operator has put there already is used as it is.
  */
-export async function createPassphraseRoot(folder: string): Promise<RootOfTrust> {
+export function createPassphraseRoot(folder: string): RootOfTrust {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   chmodSync(folder, 0o700);
   const file = passphraseFile(folder);
@@ -158,20 +102,10 @@ export async function createPassphraseRoot(folder: string): Promise<RootOfTrust>
     derivation: { algorithm: 'argon2id', salt: randomBytes(16).toString('base64'), ...argon2idDefaults },
   };
   writeFileDurably(join(folder, 'root.json'), `${JSON.stringify(content, null, 2)}\n`);
-  const root = new PassphraseRoot(folder, file, content);
-  await root.createEpochKey();
-  return root;
+  return new PassphraseRoot(file, content);
 }
 
-/**
- * Opens the root of trust that lies in a folder, with the passphrase of that folder unless another file is named. The epoch key
- * shows that the passphrase is the right one before anything is wrapped.
- */
-export async function openPassphraseRoot(
-  folder: string,
-  passphrase = passphraseFile(folder),
-): Promise<RootOfTrust> {
-  const root = new PassphraseRoot(folder, passphrase, readJson(join(folder, 'root.json'), parameters));
-  await root.epochKey();
-  return root;
+/** Opens the root of trust that lies in a folder. Whether the passphrase is the right one shows when something is unwrapped. */
+export function openPassphraseRoot(folder: string, passphrase: string): RootOfTrust {
+  return new PassphraseRoot(passphrase, readJson(join(folder, 'root.json'), parameters));
 }

@@ -1,12 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { CompactKey, KeyPlace } from '@trialkeep/crypto';
-
-/** The key under which the shred store's rows are wrapped at present; only the root of trust holds it. */
-export interface EpochKey {
-  /** Counts from 1; every erasure begins the next. */
-  readonly number: number;
-  readonly key: CompactKey;
-}
+import type { KeyPlace } from '@trialkeep/crypto';
 
 /** What unwraps the instance key: one interface for every kind of module that can hold the root. */
 export interface RootOfTrust {
@@ -17,5 +10,4 @@ export interface RootOfTrust {
   wrap(place: KeyPlace, key: KeyObject): Promise<Uint8Array>;
   /** Gives back what `wrap` was given for the same place; throws a StartupError when this root did not wrap it. */
   unwrap(place: KeyPlace, wrapped: Uint8Array): Promise<KeyObject>;
-  epochKey(): Promise<EpochKey>;
 }
