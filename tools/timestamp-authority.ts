@@ -7,11 +7,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Why tests of tokens are skipped here. */
-export const opensslMissing: string | false =
-  spawnSync('openssl', ['version']).error !== undefined &&
-  'openssl is not installed: run tools/test-services.sh.';
-
 export type AuthorityKey = 'RSA-2048' | 'RSA-3072' | 'RSA-4096' | 'P-256' | 'P-384' | 'RSA-1024';
 
 export interface AuthorityOptions {

@@ -2,12 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import {
-  TestAuthority,
-  opensslMissing,
-  otherTestPolicy,
-  testPolicy,
-} from '../../../../tools/timestamp-authority.ts';
+import { opensslMissing } from '../../../../tools/self-signed.ts';
+import { TestAuthority, otherTestPolicy, testPolicy } from '../../../../tools/timestamp-authority.ts';
 import type { AuthorityOptions } from '../../../../tools/timestamp-authority.ts';
 import { CryptoError } from '../errors.ts';
 import type { CryptoErrorCode } from '../errors.ts';

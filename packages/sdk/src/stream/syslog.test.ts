@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +8,7 @@ import type { TestContext } from 'node:test';
 import { createServer } from 'node:tls';
 import type { Server, TLSSocket } from 'node:tls';
 import fc from 'fast-check';
+import { makeSelfSigned, opensslMissing } from '../../../../tools/self-signed.ts';
 import { machineClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { assertNoGap, entryText, GrowingLog, inFolder } from './fixture.test.ts';
@@ -59,30 +59,10 @@ test('an entry is one message of RFC 5424, whatever the origin and the entry [UR
   );
 });
 
-/** A certificate for a name of this machine, made by OpenSSL; undefined where that is not there. */
-function makeCertificate(
-  folder: string,
-  subject = 'DNS:localhost',
-): { key: Buffer; cert: Buffer } | undefined {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const name = ['-subj', '/CN=collector', '-addext', `subjectAltName=${subject}`];
-  const request = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-  ];
-  try {
-    execFileSync('openssl', [...request, ...name, '-keyout', key, '-out', cert], { stdio: 'pipe' });
-  } catch {
-    return undefined;
-  }
-  return { key: readFileSync(key), cert: readFileSync(cert) };
+/** A key and certificate for a name of this machine. */
+function makePair(folder: string, subject?: string): { key: Buffer; cert: Buffer } {
+  const { key, certificate } = makeSelfSigned(folder, subject);
+  return { key: readFileSync(key), cert: readFileSync(certificate) };
 }
 
 /** Reads frames; gives the positions, and what is left. */
@@ -107,69 +87,75 @@ async function portOf(t: TestContext, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-const noOpenssl = 'there is no openssl: apt-get install openssl';
+const skip = opensslMissing;
 const records = [0, 1, 2].map((position) =>
   recordOf('a.example', position, Buffer.from(entryText(position))),
 );
 
-test('what was written counts only behind the time in which TCP notices that nobody is there [URS-039]', async (t) => {
-  await inFolder(async (folder) => {
-    const pair = makeCertificate(folder);
-    if (pair === undefined) return t.skip(noOpenssl);
-    const server = createServer(pair, (socket) => void socket.on('error', () => undefined).resume());
-    const port = await portOf(t, server);
-    let now = 5000;
-    const clock: Clock = { wallMs: () => assert.fail(), steadyMs: () => now };
-    const sink = syslogSink({ host: 'localhost', port, tls: { ca: pair.cert }, enterprise: 1, clock });
-    const connection = await sink.connect(new AbortController().signal);
-    await connection.send(records.slice(0, 1));
-    // ip-sysctl of Linux, tcp_retries2: 924.6 s are the lower bound; two of the longest waits come on top.
-    now += 924_600 + 2 * 120_000;
-    await connection.send(records.slice(1));
-    assert.equal(connection.taken(), 0);
-    now = 5000 + usualSettleMs - 1;
-    assert.equal(connection.taken(), 0);
-    now += 1;
-    assert.equal(connection.taken(), 1);
-    await connection.close();
-    assert.equal(connection.taken(), 1);
-  });
-});
-
-test('that a collector ends the connection in good order does not say that it has read anything [URS-039]', async (t) => {
-  await inFolder(async (folder) => {
-    const pair = makeCertificate(folder);
-    if (pair === undefined) return t.skip(noOpenssl);
-    let read = 0;
-    const server = createServer(pair, (socket) => {
-      socket.on('error', () => undefined);
-      socket.on('data', (part) => (read += part.length));
-      socket.on('end', () => socket.end());
+test(
+  'what was written counts only behind the time in which TCP notices that nobody is there [URS-039]',
+  { skip },
+  async (t) => {
+    await inFolder(async (folder) => {
+      const pair = makePair(folder);
+      const server = createServer(pair, (socket) => void socket.on('error', () => undefined).resume());
+      const port = await portOf(t, server);
+      let now = 5000;
+      const clock: Clock = { wallMs: () => assert.fail(), steadyMs: () => now };
+      const sink = syslogSink({ host: 'localhost', port, tls: { ca: pair.cert }, enterprise: 1, clock });
+      const connection = await sink.connect(new AbortController().signal);
+      await connection.send(records.slice(0, 1));
+      // ip-sysctl of Linux, tcp_retries2: 924.6 s are the lower bound; two of the longest waits come on top.
+      now += 924_600 + 2 * 120_000;
+      await connection.send(records.slice(1));
+      assert.equal(connection.taken(), 0);
+      now = 5000 + usualSettleMs - 1;
+      assert.equal(connection.taken(), 0);
+      now += 1;
+      assert.equal(connection.taken(), 1);
+      await connection.close();
+      assert.equal(connection.taken(), 1);
     });
-    const port = await portOf(t, server);
-    let now = 0;
-    const clock: Clock = { wallMs: () => assert.fail(), steadyMs: () => now };
-    const sink = syslogSink({
-      host: 'localhost',
-      port,
-      tls: { ca: pair.cert },
-      enterprise: 1,
-      settleMs: 1000,
-      clock,
-    });
-    const connection = await sink.connect(new AbortController().signal);
-    await connection.send(records.slice(0, 2));
-    now = 999;
-    await connection.send(records.slice(2));
-    now = 1000;
-    await connection.close();
-    now = 5000;
-    assert.ok(read > 0);
-    assert.equal(connection.taken(), 2, 'what had settled at the end, though nobody had looked');
-  });
-});
+  },
+);
 
-test('a certificate has to be for the host, be that a name or an address [URS-039]', async (t) => {
+test(
+  'that a collector ends the connection in good order does not say that it has read anything [URS-039]',
+  { skip },
+  async (t) => {
+    await inFolder(async (folder) => {
+      const pair = makePair(folder);
+      let read = 0;
+      const server = createServer(pair, (socket) => {
+        socket.on('error', () => undefined);
+        socket.on('data', (part) => (read += part.length));
+        socket.on('end', () => socket.end());
+      });
+      const port = await portOf(t, server);
+      let now = 0;
+      const clock: Clock = { wallMs: () => assert.fail(), steadyMs: () => now };
+      const sink = syslogSink({
+        host: 'localhost',
+        port,
+        tls: { ca: pair.cert },
+        enterprise: 1,
+        settleMs: 1000,
+        clock,
+      });
+      const connection = await sink.connect(new AbortController().signal);
+      await connection.send(records.slice(0, 2));
+      now = 999;
+      await connection.send(records.slice(2));
+      now = 1000;
+      await connection.close();
+      now = 5000;
+      assert.ok(read > 0);
+      assert.equal(connection.taken(), 2, 'what had settled at the end, though nobody had looked');
+    });
+  },
+);
+
+test('a certificate has to be for the host, be that a name or an address [URS-039]', { skip }, async (t) => {
   const warnings: string[] = [];
   const listen = (warning: Error & { code?: string }): void => void warnings.push(warning.code ?? '');
   process.on('warning', listen);
@@ -180,8 +166,7 @@ test('a certificate has to be for the host, be that a name or an address [URS-03
     ['DNS:other.example', { localhost: false, '127.0.0.1': false }],
   ] as const) {
     await inFolder(async (folder) => {
-      const pair = makeCertificate(folder, subject);
-      if (pair === undefined) return t.skip(noOpenssl);
+      const pair = makePair(folder, subject);
       const server = createServer(pair, (socket) => void socket.on('error', () => undefined).resume());
       const port = await portOf(t, server);
       for (const [host, isRight] of Object.entries(hosts)) {
@@ -195,10 +180,9 @@ test('a certificate has to be for the host, be that a name or an address [URS-03
   assert.ok(!warnings.includes('DEP0123'), 'an address is no server name');
 });
 
-test('over TLS, with connections that break, no entry is left out [URS-039]', async (t) => {
+test('over TLS, with connections that break, no entry is left out [URS-039]', { skip }, async (t) => {
   await inFolder(async (folder) => {
-    const pair = makeCertificate(folder);
-    if (pair === undefined) return t.skip(noOpenssl);
+    const pair = makePair(folder);
     const positions: number[] = [];
     let connections = 0;
     const server = createServer(pair, (socket: TLSSocket) => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LogSource } from '@trialkeep/ledger';
 import { StartupError } from '../platform/errors.ts';
-import { askOutside, isPrivateUrl } from '../witnessing/index.ts';
+import { askOutside, isPrivateUrl } from '../platform/outward.ts';
 
 /** Where a mirror serves its copies (C2SP tlog-mirror, monitoring prefix), and what it asks readers for. */
 export interface MirrorAddress {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { parseCertificates, verifyTimestamp } from '@trialkeep/crypto';
 import { parseCheckpoint, parseNote } from '@trialkeep/ledger';
-import { opensslMissing } from '../../../../tools/timestamp-authority.ts';
+import { opensslMissing } from '../../../../tools/self-signed.ts';
 import {
   entriesOf,
   makeInstallation,

@@ -2,7 +2,6 @@ export { askAtStart } from './ask-at-start.ts';
 export type { AskedAtStart } from './ask-at-start.ts';
 export type { WitnessingParts } from './current.ts';
 export type { WitnessingOperationId } from './operations.ts';
-export { askOutside, isPrivateUrl } from './outward.ts';
 export { recoverPolicy } from './recover.ts';
 export { PolicyFolder } from './policy-file.ts';
 export { findPolicy } from './store.ts';

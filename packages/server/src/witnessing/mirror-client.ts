@@ -14,7 +14,7 @@ import { readEntries, sha256 } from '../audit/index.ts';
 import type { Database } from '../platform/database.ts';
 import { maxAnswerBytes, tileReader } from './checkpoint.ts';
 import { CosignerFault } from './faults.ts';
-import { askOutside } from './outward.ts';
+import { askCosigner } from './outward.ts';
 import { wellFormed } from './witness-client.ts';
 
 /** A mirror gets so long for one request with its 8,192 entries, and for committing them. */
@@ -41,7 +41,7 @@ export type Uploaded = { readonly lines: Uint8Array } | { readonly goOn: MirrorI
  */
 export async function addEntries(prefix: string, upload: Upload, signal?: AbortSignal): Promise<Uploaded> {
   let failure: unknown;
-  const { status, contentType, body } = await askOutside({
+  const { status, contentType, body } = await askCosigner({
     method: 'POST',
     url: `${prefix}/add-entries`,
     headers: { 'content-type': addEntriesMediaType },

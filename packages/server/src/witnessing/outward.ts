@@ -1,79 +1,25 @@
+import { OutwardFault, askOutside } from '../platform/outward.ts';
+import type { OutwardAnswer, OutwardFaultCode, OutwardRequest } from '../platform/outward.ts';
 import { CosignerFault } from './faults.ts';
+import type { CosignerFaultCode } from './faults.ts';
 
-/** Whether what is sent to a URL can be read by nobody on the way: over https, or on this machine. */
-export function isPrivateUrl({ protocol, hostname }: URL): boolean {
-  const loopback = ['localhost', '[::1]'].includes(hostname) || /^127\.\d+\.\d+\.\d+$/.test(hostname);
-  return protocol === 'https:' || (protocol === 'http:' && loopback);
-}
-
-/** A request to somebody else's server. */
-export interface OutwardRequest {
-  readonly method: 'GET' | 'POST';
-  readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
-  readonly timeoutMs: number;
-  /** Longest answer that is read, bytes. */
-  readonly maxBytes: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface OutwardAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: Uint8Array;
-}
+const faults: Record<OutwardFaultCode, CosignerFaultCode> = {
+  unreachable: 'unreachable',
+  slow: 'slow',
+  redirect: 'redirect',
+  'too-large': 'answer-too-large',
+};
 
 /**
- * Asks a witness or mirror: bounded in time and in what is read, and redirections are not followed.
+ * Asks a witness or mirror.
  *
  * @throws CosignerFault `unreachable`, `slow`, `redirect`, `answer-too-large`
  */
-export async function askOutside(request: OutwardRequest): Promise<OutwardAnswer> {
-  const timeout = AbortSignal.timeout(request.timeoutMs);
-  const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
+export async function askCosigner(request: OutwardRequest): Promise<OutwardAnswer> {
   try {
-    const { body } = request;
-    const response = await fetch(request.url, {
-      method: request.method,
-      headers: { ...request.headers },
-      redirect: 'manual',
-      signal,
-      ...(body !== undefined && (body instanceof Uint8Array ? { body: Buffer.from(body) } : streaming(body))),
-    });
-    if (response.status >= 300 && response.status < 400) {
-      await response.body?.cancel();
-      throw new CosignerFault('redirect');
-    }
-    const contentType = response.headers.get('content-type') ?? '';
-    return { status: response.status, contentType, body: await readBounded(response, request.maxBytes) };
+    return await askOutside(request);
   } catch (error) {
-    if (error instanceof CosignerFault) throw error;
-    if (signal.aborted) throw new CosignerFault('slow', undefined, error);
-    throw new CosignerFault('unreachable', causeOf(error), error);
+    if (!(error instanceof OutwardFault)) throw error;
+    throw new CosignerFault(faults[error.code], error.detail, error);
   }
-}
-
-/** A body of unknown length is sent piece by piece, and the answer may come before its end. */
-function streaming(body: AsyncIterable<Uint8Array>): RequestInit {
-  return { body: ReadableStream.from(body) as ReadableStream<Uint8Array<ArrayBuffer>>, duplex: 'half' };
-}
-
-async function readBounded(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  const body: AsyncIterable<Uint8Array> | readonly Uint8Array[] = response.body ?? [];
-  for await (const piece of body) {
-    length += piece.length;
-    // Leaving the loop cancels the rest.
-    if (length > maxBytes) throw new CosignerFault('answer-too-large');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
-}
-
-/** Why the connection failed, where the system has a short name for it. */
-function causeOf(error: unknown): string | undefined {
-  const cause = (error as { cause?: { code?: unknown } } | undefined)?.cause?.code;
-  return typeof cause === 'string' ? cause : undefined;
 }

@@ -6,7 +6,7 @@ import type { KeyVerifier, Policy, SignaturePrimitives } from '@trialkeep/ledger
 import { sha256 } from '../audit/index.ts';
 import { canonicalBytes, sha256Hex } from '../platform/canonical.ts';
 import { OperationError } from '../platform/errors.ts';
-import { isPrivateUrl } from './outward.ts';
+import { isPrivateUrl } from '../platform/outward.ts';
 
 type PolicyInput = Input<Operations['witnessing.set-policy']>;
 export type MirrorSetting = NonNullable<PolicyInput['mirrors']>[number];

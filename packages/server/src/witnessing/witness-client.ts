@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { LedgerError, formatAddCheckpoint, maxNoteBytes, parseSize, sizeMediaType } from '@trialkeep/ledger';
 import type { Database } from '../platform/database.ts';
+import type { OutwardAnswer } from '../platform/outward.ts';
 import { maxAnswerBytes, proofBetween } from './checkpoint.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import { CosignerFault } from './faults.ts';
-import { askOutside } from './outward.ts';
-import type { OutwardAnswer } from './outward.ts';
+import { askCosigner } from './outward.ts';
 
 /** A witness gets so long for one answer. */
 export const witnessTimeoutMs = 5000;
@@ -44,7 +44,7 @@ export async function addCheckpoint(
   let oldSize = Math.min(seen, checkpoint.size);
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     const proof = await proofBetween(database, id, oldSize, checkpoint.size);
-    const answer = await askOutside({
+    const answer = await askCosigner({
       method: 'POST',
       url: `${prefix}/add-checkpoint`,
       headers: { 'content-type': 'text/plain; charset=utf-8' },
@@ -82,7 +82,7 @@ export async function sizeSeenBy(
 /** The checkpoint that a witness or mirror shows to everybody, unverified; undefined where it shows none. */
 export async function shownBy(prefix: string, origin: string): Promise<Uint8Array | undefined> {
   const hash = createHash('sha256').update(origin, 'utf8').digest('hex');
-  const answer = await askOutside({
+  const answer = await askCosigner({
     method: 'GET',
     url: `${prefix}/${hash}/checkpoint`,
     timeoutMs: witnessTimeoutMs,

@@ -1,41 +1,15 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { ownPostgresCluster, postgresMissing } from '../../../../../tools/postgres-cluster.ts';
+import { makeSelfSigned, opensslMissing } from '../../../../../tools/self-signed.ts';
 import { createDatabase, openDatabase } from '../database.ts';
 import { openAgain, refusal } from './fixture.test.ts';
 import { parsePostgresUrl } from './location.ts';
 
-const noOpenssl = spawnSync('openssl', ['version']).error !== undefined;
-const skip = postgresMissing || (noOpenssl && 'openssl is not installed: run tools/test-services.sh.');
-
-/** Makes a key and a certificate that signs itself, for an address and a name. */
-function makeCertificate(folder: string, name: string, subject: string, alternative: string) {
-  const files = { key: join(folder, `${name}.key`), certificate: join(folder, `${name}.pem`) };
-  const request = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '2',
-  ];
-  const output = ['-keyout', files.key, '-out', files.certificate];
-  execFileSync(
-    'openssl',
-    [...request, '-subj', `/CN=${subject}`, '-addext', `subjectAltName=${alternative}`, ...output],
-    {
-      stdio: 'ignore',
-    },
-  );
-  return files;
-}
+const skip = postgresMissing || opensslMissing;
 
 test(
   'PostgreSQL: across a network the server proves who it is, and a certificate can be the login [URS-011]',
@@ -44,8 +18,8 @@ test(
     const cluster = await ownPostgresCluster();
     // Everything below 127 is this machine; one of its addresses has no other server.
     const address = `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
-    const server = makeCertificate(cluster.host, 'server', 'server', `IP:${address}`);
-    const client = makeCertificate(cluster.host, 'client', 'app', 'DNS:app');
+    const server = makeSelfSigned(cluster.host, `IP:${address}`);
+    const client = makeSelfSigned(cluster.host, 'DNS:app', 'app');
     const { uid, gid } = statSync(cluster.dataFolder);
     chownSync(server.key, uid, gid);
     const rules = join(cluster.dataFolder, 'pg_hba.conf');
