@@ -54,7 +54,11 @@ function packageOf(path: string): string {
   return /^packages\/[^/]+/.exec(path)?.[0] ?? '';
 }
 
-const testServices = new Set(['tools/postgres-cluster.ts', 'tools/timestamp-authority.ts']);
+const testServices = new Set([
+  'tools/postgres-cluster.ts',
+  'tools/self-signed.ts',
+  'tools/timestamp-authority.ts',
+]);
 
 /** Tests of every package use the services in `tools/` that start what they need beside Node. */
 function isTestService(each: Import): boolean {
