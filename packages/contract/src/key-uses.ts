@@ -11,6 +11,19 @@ export const maxDataKeyCiphertextBytes = 512;
 
 const useLogged = Type.Boolean({ description: 'Whether each use of the data key has to be reported' });
 
+/** What keeps a key from being used in a context. */
+const useErrors = [
+  'key.unknown',
+  'key.unusable',
+  'key.revoked',
+  'tenant.sealed',
+  'ledger.unwitnessed',
+  'context.invalid',
+  'context.subject_required',
+  'study.unknown',
+  'subject.unknown',
+] as const;
+
 /** What services do with keys; plaintext and keys leave in answers to these alone. */
 export const keyUseOperations = {
   'keys.encrypt': define({
@@ -32,17 +45,7 @@ export const keyUseOperations = {
     record: 'entry',
     recorded: ['context'],
     reason: 'none',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-    ],
+    errors: useErrors,
     requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-046'],
   }),
   'keys.decrypt': define({
@@ -65,19 +68,7 @@ export const keyUseOperations = {
     record: 'entry',
     recorded: ['context', 'reason'],
     reason: 'optional',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-      'ciphertext.invalid',
-      'reason.required',
-    ],
+    errors: [...useErrors, 'ciphertext.invalid', 'reason.required'],
     requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-047'],
   }),
   'keys.generate-data-key': define({
@@ -102,17 +93,7 @@ export const keyUseOperations = {
     record: 'entry',
     recorded: ['context'],
     reason: 'none',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-    ],
+    errors: useErrors,
     requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-046'],
   }),
   'keys.decrypt-data-key': define({
@@ -135,19 +116,7 @@ export const keyUseOperations = {
     record: 'entry',
     recorded: ['context', 'reason'],
     reason: 'optional',
-    errors: [
-      'key.unknown',
-      'key.unusable',
-      'key.revoked',
-      'tenant.sealed',
-      'ledger.unwitnessed',
-      'context.invalid',
-      'context.subject_required',
-      'study.unknown',
-      'subject.unknown',
-      'ciphertext.invalid',
-      'reason.required',
-    ],
+    errors: [...useErrors, 'ciphertext.invalid', 'reason.required'],
     requirements: ['URS-002', 'URS-012', 'URS-032', 'URS-047'],
   }),
 } as const;

@@ -1,5 +1,13 @@
 import type { Sha256 } from '@trialkeep/ledger';
-import { canonicalText, decodeUtf8, parseCanonicalObject, type JsonObject } from '@trialkeep/ledger';
+import {
+  canonicalText,
+  decodeUtf8,
+  parseCanonicalObject,
+  type JsonObject,
+  hasShape,
+  isTime,
+  isUuid,
+} from '@trialkeep/ledger';
 import { hex } from './hex.ts';
 import { EvidenceError } from './errors.ts';
 import { answerKind, type AnswerBody } from './kinds/answer.ts';
@@ -7,7 +15,7 @@ import { erasureKind, type ErasureBody } from './kinds/erasure.ts';
 import type { Kind } from './kinds/kind.ts';
 import { reviewKind, type ReviewBody } from './kinds/review.ts';
 import type { ListedEntry } from './listed.ts';
-import { hasShape, isLine, isOrigin, isTime, isUuid } from './shape.ts';
+import { isLine, isOrigin } from './shape.ts';
 
 /** Every kind of evidence document, by its id. */
 export const kinds = {

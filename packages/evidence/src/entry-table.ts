@@ -1,6 +1,6 @@
+import { isTime } from '@trialkeep/ledger';
 import { named, utc, type Block, type Fact } from './blocks.ts';
 import { textOf, type EntryMembers, type ListedEntry } from './listed.ts';
-import { isTime } from './shape.ts';
 
 type Names = Readonly<Record<string, string>>;
 

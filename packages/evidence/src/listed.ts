@@ -1,5 +1,11 @@
-import { canonicalText, isJsonObject, type JsonObject } from '@trialkeep/ledger';
-import { hasShape, isIndex, type Shape } from './shape.ts';
+import {
+  canonicalText,
+  isJsonObject,
+  type JsonObject,
+  hasShape,
+  isIndex,
+  type Shape,
+} from '@trialkeep/ledger';
 
 /** Most entries of the ledger that one document quotes. */
 export const maxListedEntries = 10_000;

@@ -19,6 +19,17 @@ export {
 } from './tile.ts';
 export { canonicalText, isJsonObject, parseCanonicalObject, type JsonObject } from './canonical.ts';
 export { decodeUtf8 } from './bytes.ts';
+export {
+  hasShape,
+  isIndex,
+  isOperationId,
+  isSha256Hex,
+  isTime,
+  isUuid,
+  matches,
+  type Check,
+  type Shape,
+} from './shape.ts';
 export { Tree } from './tree.ts';
 export {
   addSignatures,

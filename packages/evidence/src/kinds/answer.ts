@@ -1,19 +1,17 @@
-import { parseCheckpoint, parseNote } from '@trialkeep/ledger';
-import { entryTable } from '../entry-table.ts';
-import { named, utc, type Fact } from '../blocks.ts';
-import { isListing, type EntryMembers, type ListedEntry } from '../listed.ts';
 import {
+  parseCheckpoint,
+  parseNote,
   hasShape,
-  isAlias,
   isIndex,
-  isLine,
-  isOneOf,
   isOperationId,
   isTime,
   isUuid,
-  isWord,
   type Check,
-} from '../shape.ts';
+} from '@trialkeep/ledger';
+import { entryTable } from '../entry-table.ts';
+import { named, utc, type Fact } from '../blocks.ts';
+import { isListing, type EntryMembers, type ListedEntry } from '../listed.ts';
+import { isAlias, isLine, isOneOf, isWord } from '../shape.ts';
 import type { Kind, KindContext } from './kind.ts';
 
 /** What an entry says about key material and plaintext (docs/formats/answer.md), in words. */

@@ -1,9 +1,16 @@
 import { entryTable } from '../entry-table.ts';
 import { named, utc, type Block } from '../blocks.ts';
-import { isJsonObject, parseCanonicalObject, type JsonObject } from '@trialkeep/ledger';
+import {
+  isJsonObject,
+  parseCanonicalObject,
+  type JsonObject,
+  hasShape,
+  isIndex,
+  isUuid,
+} from '@trialkeep/ledger';
 import { hex } from '../hex.ts';
 import { isListing, textOf, type ListedEntry } from '../listed.ts';
-import { hasShape, isAlias, isIndex, isLine, isOneOf, isUuid } from '../shape.ts';
+import { isAlias, isLine, isOneOf } from '../shape.ts';
 import type { Kind } from './kind.ts';
 
 export type ErasureBody = {

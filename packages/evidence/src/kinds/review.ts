@@ -4,22 +4,18 @@ import {
   isJsonObject,
   parseCanonicalObject,
   type JsonObject,
+  hasShape,
+  isIndex,
+  isSha256Hex,
+  isTime,
+  isUuid,
+  type Check,
 } from '@trialkeep/ledger';
 import { entryTable } from '../entry-table.ts';
 import { named, utc, type Block, type Fact } from '../blocks.ts';
 import { hex } from '../hex.ts';
 import { isListing, type ListedEntry } from '../listed.ts';
-import {
-  hasShape,
-  isIndex,
-  isLine,
-  isOneOf,
-  isOrigin,
-  isSha256Hex,
-  isTime,
-  isUuid,
-  type Check,
-} from '../shape.ts';
+import { isLine, isOneOf, isOrigin } from '../shape.ts';
 import type { Kind, KindContext } from './kind.ts';
 
 /** A closed audit-trail review (docs/formats/evidence-document.md, `audit.review`). */

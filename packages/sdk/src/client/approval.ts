@@ -1,6 +1,6 @@
 import type { Operations, Output, RequestDocument } from '@trialkeep/contract';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { hasShape, isLine, isOperationId, isTime, isUuid } from '../shape.ts';
+import { parseCanonicalObject, hasShape, isOperationId, isTime, isUuid } from '@trialkeep/ledger';
+import { isLine } from '../line.ts';
 import { sdkError } from '../errors.ts';
 import type { Caller, CallOptions } from './client.ts';
 import { pause } from './pause.ts';

@@ -1,6 +1,6 @@
 import type { Operations, Output } from '@trialkeep/contract';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { hasShape, isLine, isUuid } from '../shape.ts';
+import { parseCanonicalObject, hasShape, isUuid } from '@trialkeep/ledger';
+import { isLine } from '../line.ts';
 import { sdkError } from '../errors.ts';
 
 type Shown = Pick<Output<Operations['reviews.show']>, 'review' | 'record' | 'hash'>;

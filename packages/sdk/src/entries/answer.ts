@@ -2,8 +2,15 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { answerStatement, comparedMembers, entryKinds, periods } from '@trialkeep/contract';
 import type { Conditions, EntryKind, Period } from '@trialkeep/contract';
-import { canonicalText, parseCanonicalObject } from '@trialkeep/ledger';
-import { hasShape, isLine, isOperationId, isTime, isUuid } from '../shape.ts';
+import {
+  canonicalText,
+  parseCanonicalObject,
+  hasShape,
+  isOperationId,
+  isTime,
+  isUuid,
+} from '@trialkeep/ledger';
+import { isLine } from '../line.ts';
 import { sdkError } from '../errors.ts';
 import { systemCode } from '../files.ts';
 

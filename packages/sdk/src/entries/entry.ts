@@ -1,7 +1,6 @@
 import { kindOfEntry } from '@trialkeep/contract';
 import type { EntryKind } from '@trialkeep/contract';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { isOperationId, isSha256Hex, isTime, isUuid } from '../shape.ts';
+import { parseCanonicalObject, isOperationId, isSha256Hex, isTime, isUuid } from '@trialkeep/ledger';
 import { sdkError } from '../errors.ts';
 
 /** What a client attests of a use (docs/formats/use-receipt.md). */

@@ -1,5 +1,4 @@
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { isTime } from '../shape.ts';
+import { parseCanonicalObject, isTime } from '@trialkeep/ledger';
 
 /** One entry on its way to a collector. */
 export interface StreamRecord {

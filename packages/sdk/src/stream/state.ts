@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { hasShape, isLine } from '../shape.ts';
+import { parseCanonicalObject, hasShape } from '@trialkeep/ledger';
+import { isLine } from '../line.ts';
 import { sdkError } from '../errors.ts';
 import { createTargetFile, systemCode } from '../files.ts';
 import { isVerifierKey, maxLearnedKeys } from './log-keys.ts';

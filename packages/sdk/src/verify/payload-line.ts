@@ -1,6 +1,5 @@
 import { payloadStates } from '@trialkeep/contract';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { hasShape, isUuid } from '../shape.ts';
+import { parseCanonicalObject, hasShape, isUuid } from '@trialkeep/ledger';
 
 type State = (typeof payloadStates)[number];
 

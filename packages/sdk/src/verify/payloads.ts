@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { verifyPayload } from '@trialkeep/crypto';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { isSha256Hex, isUuid } from '../shape.ts';
+import { parseCanonicalObject, isSha256Hex, isUuid } from '@trialkeep/ledger';
 import { ExportFindings } from './export-finding.ts';
 import { openRegularFile, payloadsPath } from './folder.ts';
 import { readLines } from './lines.ts';

@@ -1,7 +1,14 @@
 import { signatureMeanings } from '@trialkeep/contract';
 import type { SignatureRecord } from '@trialkeep/contract';
-import { parseCanonicalObject } from '@trialkeep/ledger';
-import { hasShape, isLine, isOperationId, isSha256Hex, isTime, isUuid } from '../shape.ts';
+import {
+  parseCanonicalObject,
+  hasShape,
+  isOperationId,
+  isSha256Hex,
+  isTime,
+  isUuid,
+} from '@trialkeep/ledger';
+import { isLine } from '../line.ts';
 
 /** A line of an export: the record and its document, both as the exact text whose UTF-8 bytes were hashed. */
 export interface SignatureLine {

@@ -1,5 +1,11 @@
 /** What may go wrong with a request to somebody else's server, before its answer means anything. */
-export type OutwardFaultCode = 'unreachable' | 'slow' | 'redirect' | 'too-large';
+export const outwardFaults = {
+  unreachable: 'It cannot be reached.',
+  slow: 'It did not answer in time.',
+  redirect: 'It answered with a redirection, which is not followed.',
+  'too-large': 'Its answer is longer than any should be.',
+} as const;
+export type OutwardFaultCode = keyof typeof outwardFaults;
 
 /** Nothing that could be read came from outside. */
 export class OutwardFault extends Error {
@@ -8,7 +14,8 @@ export class OutwardFault extends Error {
   readonly detail: string | undefined;
 
   constructor(code: OutwardFaultCode, detail?: string, cause?: unknown) {
-    super(detail === undefined ? code : `${code}: ${detail}`, { cause });
+    const text = outwardFaults[code];
+    super(detail === undefined ? text : `${text} ${detail}`, { cause });
     this.name = 'OutwardFault';
     this.code = code;
     this.detail = detail;
@@ -31,6 +38,8 @@ export interface OutwardRequest {
   readonly timeoutMs: number;
   /** Longest answer that is read, bytes. */
   readonly maxBytes: number;
+  /** Throws where the body is of no interest; it is then not read. */
+  readonly checkHead?: (head: Pick<OutwardAnswer, 'status' | 'contentType'>) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -44,26 +53,39 @@ export interface OutwardAnswer {
  * Asks somebody else's server: bounded in time and in what is read. Redirections are not followed, for nobody has configured
  * where they lead.
  *
- * @throws OutwardFault
+ * @throws OutwardFault; what `checkHead` throws
  */
 export async function askOutside(request: OutwardRequest): Promise<OutwardAnswer> {
   const timeout = AbortSignal.timeout(request.timeoutMs);
   const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
+  const response = await reaching(signal, () => begin(request, signal));
+  const { status } = response;
+  const contentType = response.headers.get('content-type') ?? '';
   try {
-    const { body } = request;
-    const response = await fetch(request.url, {
-      method: request.method,
-      headers: { ...request.headers },
-      redirect: 'manual',
-      signal,
-      ...(body !== undefined && (body instanceof Uint8Array ? { body: Buffer.from(body) } : streaming(body))),
-    });
-    if (response.status >= 300 && response.status < 400) {
-      await response.body?.cancel();
-      throw new OutwardFault('redirect');
-    }
-    const contentType = response.headers.get('content-type') ?? '';
-    return { status: response.status, contentType, body: await readBounded(response, request.maxBytes) };
+    if (status >= 300 && status < 400) throw new OutwardFault('redirect');
+    request.checkHead?.({ status, contentType });
+  } catch (error) {
+    await reaching(signal, async () => response.body?.cancel());
+    throw error;
+  }
+  const body = await reaching(signal, () => readBounded(response, request.maxBytes));
+  return { status, contentType, body };
+}
+
+function begin({ method, url, headers, body }: OutwardRequest, signal: AbortSignal): Promise<Response> {
+  return fetch(url, {
+    method,
+    headers: { ...headers },
+    redirect: 'manual',
+    signal,
+    ...(body !== undefined && (body instanceof Uint8Array ? { body: Buffer.from(body) } : streaming(body))),
+  });
+}
+
+/** Says in our words why the other side could not be reached, or not be read to the end. */
+async function reaching<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof OutwardFault) throw error;
     if (signal.aborted) throw new OutwardFault('slow', undefined, error);

@@ -57,11 +57,14 @@ export async function obtainTimestamp(
 async function post(url: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
   const headers = { 'content-type': timestampMediaTypes.query, accept: timestampMediaTypes.reply };
   const request = { method: 'POST', url, headers, body, timeoutMs, maxBytes: maximumResponseBytes } as const;
-  const answer = await askOutside(request);
-  if (answer.status !== 200) throw new AuthorityFault('status', String(answer.status));
-  const [type] = answer.contentType.split(';');
+  return (await askOutside({ ...request, checkHead })).body;
+}
+
+/** @throws AuthorityFault */
+function checkHead({ status, contentType }: { readonly status: number; readonly contentType: string }): void {
+  if (status !== 200) throw new AuthorityFault('status', String(status));
+  const [type] = contentType.split(';');
   if (type?.trim().toLowerCase() !== timestampMediaTypes.reply) throw new AuthorityFault('media-type');
-  return answer.body;
 }
 
 /** The code of what an authority did wrong; undefined where it is no fault of the authority's. */

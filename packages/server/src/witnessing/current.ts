@@ -87,8 +87,8 @@ export async function currentIn(
   if (progress === undefined) {
     throw new StartupError('database.altered', `Table witnessing_progress, row ${log.id}.`);
   }
-  const head = await store.sizeAndTime(tx, clock, log.id);
-  const { time, size } = { ...head, size: head.size - yetToWrite };
+  const { size: taken, time } = await store.sizeAndTime(tx, clock, log.id);
+  const size = taken - yetToWrite;
   const oldest = await timeOf(tx, log.id, progress.witnessed_size, size);
   return {
     log,

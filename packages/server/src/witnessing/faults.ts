@@ -1,9 +1,11 @@
+import { outwardFaults } from '../platform/outward.ts';
+
 /** What a witness or mirror did, or was, that kept its cosignature away. Shown by `witnessing.show`. */
 export const cosignerFaults = {
-  unreachable: 'It cannot be reached.',
-  slow: 'It did not answer in time.',
-  'answer-too-large': 'Its answer is longer than any should be.',
-  redirect: 'It answered with a redirection, which is not followed.',
+  unreachable: outwardFaults.unreachable,
+  slow: outwardFaults.slow,
+  'answer-too-large': outwardFaults['too-large'],
+  redirect: outwardFaults.redirect,
   status: 'It answered with a status that has no meaning here.',
   malformed: 'Its answer is not what the specification says.',
   'log-unknown': 'It does not know this log: its operator has to add the origin and the verifier key.',

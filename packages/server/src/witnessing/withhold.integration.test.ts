@@ -117,13 +117,11 @@ test('a start of withholding that has been overtaken writes nothing, though ever
   await untilWitnessed(node, log);
   await stop();
   const { size } = await show(node, log);
-  const parts = { ...node.instance, facts: new FactsCache(node.instance.database) };
-  const current = await currentOf({ ...parts, clock: systemClock, notes: { warn: assert.fail } }, log);
+  const facts = new FactsCache(node.instance.database);
+  const parts = { ...node.instance, facts, clock: systemClock, notes: { warn: assert.fail } };
+  const current = await currentOf(parts, log);
   assert.ok(current);
-  await recordWithholding(
-    { ...parts, clock: systemClock, notes: { warn: assert.fail } },
-    { ...current, deadline: 0 },
-  );
+  await recordWithholding(parts, { ...current, deadline: 0 });
   assert.equal((await show(node, log)).size, size);
 });
 
