@@ -41,7 +41,7 @@ async function inventory(): Promise<object> {
     studies: await client.call('studies.list', {}),
     subjects: await client.call('subjects.list', { study: tenant.study }),
     credentials: await client.call('credentials.list', {}),
-    keys: await client.call('keys.list', {}),
+    keys: (await client.call('keys.list', {})).keys.map(({ lastUse: _lastUse, ...key }) => key),
     key: await client.call('keys.show', { key: tenant.key }),
   };
 }

@@ -35,7 +35,7 @@ async function inventory(): Promise<object> {
     systems: await client.call('systems.list', {}),
     subjects: await client.call('subjects.list', { study: tenant.study }),
     credentials: await client.call('credentials.list', {}),
-    keys: await client.call('keys.list', {}),
+    keys: (await client.call('keys.list', {})).keys.map(({ lastUse: _lastUse, ...key }) => key),
     key: await client.call('keys.show', { key: tenant.key }),
   };
 }
@@ -127,7 +127,18 @@ const badRequests: Cases = {
     ];
   },
   'keys.show': () => [['an unknown key', { key: nothing }, '/key', 'key.unknown']],
-  'keys.list': () => [['an unknown filter', { colour: 'red' }, '/colour']],
+  'keys.list': () => [
+    ['an unknown filter', { colour: 'red' }, '/colour'],
+    ['a cursor that is none', { cursor: '0' }, '/cursor'],
+  ],
+  'inventory.find': () => [
+    ['a cursor that is none', { cursor: '0' }, '/cursor'],
+    ['an order that is none', { order: 'colour' }, '/order'],
+  ],
+  'inventory.as-of': () => [
+    ['a time to come', { asOf: Date.now() + 86_400_000 }, '/asOf', 'inventory.future'],
+    ['a time before the ledger', { asOf: 1 }, '/asOf', 'inventory.before_ledger'],
+  ],
   'keys.rotate': () => [
     ['an over-long reason', { key: tenant.key, reason: 'r'.repeat(2001) }, '/reason'],
     ['an id that is none', { key: 'not-a-key' }, '/key'],

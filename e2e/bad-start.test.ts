@@ -99,8 +99,8 @@ const cases: readonly Case[] = [
   },
   {
     what: 'a root of trust without its epoch key',
-    code: 'data.unreadable',
-    names: 'epoch.json',
+    code: 'root.epoch_missing',
+    names: 'root',
     spoil: (data) => rmSync(join(data, 'root', 'epoch.json')),
   },
   {

@@ -204,7 +204,7 @@ async function runPeople(): Promise<void> {
   const revoke = ['key', 'revoke', spent, '--cause', 'cessation', '--reason', '-'];
   await command(revoke, 'rosa', plant('the reason of a cessation'));
   const request = async (reason: string): Promise<string> => {
-    const argv = ['key', 'destroy', spent, '--reason', '-', '--profile', 'rosa', '--json'];
+    const argv = ['key', 'schedule-destruction', spent, '--reason', '-', '--profile', 'rosa', '--json'];
     const ran = await trialkeep(argv, options(reason));
     assert.equal(ran.status, 3, ran.stderr);
     return (JSON.parse(ran.stdout) as { pending: { approval: string } }).pending.approval;

@@ -16,7 +16,7 @@ import {
   requestDestruction,
   retiredKeys,
   show,
-  untilDestroyed,
+  untilScheduled,
   untilState,
 } from './dual-control/house.ts';
 import type { House, Kept, Retired } from './dual-control/house.ts';
@@ -77,7 +77,7 @@ test(
     assert.deepEqual([state, votes.length], ['pending', 1]);
     await victim.start();
     await approveOn(other, kept);
-    await untilDestroyed(house, retired, kept);
+    await untilScheduled(house, retired, kept);
   },
 );
 
@@ -94,7 +94,7 @@ test(
       return state === 'executed';
     });
     await victim.start();
-    await untilDestroyed(house, retired, kept);
+    await untilScheduled(house, retired, kept);
   },
 );
 
@@ -117,7 +117,7 @@ test(
     } finally {
       stopped.server.resume();
     }
-    await untilDestroyed(house, retired, kept);
+    await untilScheduled(house, retired, kept);
   },
 );
 
@@ -151,7 +151,7 @@ test(
       if (cancelled === 'success') {
         await untilState(house, kept, 'cancelled');
         await assertNeverExecuted(house, retired);
-      } else await untilDestroyed(house, retired, kept);
+      } else await untilScheduled(house, retired, kept);
     }
     t.diagnostic(`seed ${seed}; taken back: ${JSON.stringify(outcomes)}`);
   },

@@ -205,6 +205,9 @@ export async function failureOf(argv: readonly string[], options: RunOptions = {
   return { ...error, status };
 }
 
+/** The server's own entry, for those who make another program of it. */
+export const ownServerMain = serverMain;
+
 /** A server in a process of its own. */
 export class ServerProcess {
   readonly url: string;
@@ -219,12 +222,13 @@ export class ServerProcess {
     this.processId = started.child.pid ?? 0;
   }
 
-  /** Starts the server's own entry on a free port, and waits until it listens. */
+  /** Starts the server's own entry, or that of another program, on a free port, and waits until it listens. */
   static async start(
     dataDirectory: string,
-    options: { env?: Readonly<Record<string, string>>; args?: readonly string[] } = {},
+    options: { env?: Readonly<Record<string, string>>; args?: readonly string[]; main?: string } = {},
   ): Promise<ServerProcess> {
-    const args = [serverMain, 'serve', '--data', dataDirectory, '--port', '0', ...(options.args ?? [])];
+    const { main = serverMain } = options;
+    const args = [main, 'serve', '--data', dataDirectory, '--port', '0', ...(options.args ?? [])];
     const started = startChild(process.execPath, args, options);
     const line = await firstLine(started);
     return new ServerProcess(started, JSON.parse(line) as { listening: string; state: 'ready' | 'recovery' });
@@ -240,6 +244,16 @@ export class ServerProcess {
   async stop(): Promise<number> {
     this.#started.child.kill('SIGTERM');
     return (await toItsEnd(this.#started, 'the server')).status;
+  }
+
+  /** Tells it to stop, and goes on; `ended` says when it has. */
+  terminate(): void {
+    this.#started.child.kill('SIGTERM');
+  }
+
+  /** Its exit status, once it has ended. */
+  async ended(): Promise<number> {
+    return (await this.#started.ended).status;
   }
 
   /** Ends it as a power failure does. */

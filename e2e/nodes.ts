@@ -26,6 +26,11 @@ export class ServerNode {
     return this.#server;
   }
 
+  /** What its processes find in their environment, for commands on its data directory. */
+  get environment(): Environment {
+    return this.#env;
+  }
+
   /** Where it listens; another port after each start. */
   get url(): string {
     return this.server.url;
@@ -35,12 +40,21 @@ export class ServerNode {
     return this.#server !== undefined;
   }
 
-  /** Starts it; it has to come up by itself, and not in recovery. */
-  async start(more: Environment = {}): Promise<void> {
-    const server = await ServerProcess.start(this.data, { env: { ...this.#env, ...more } });
+  /** Starts it, by another program where one is named; it has to come up by itself, and not in recovery. */
+  async start(more: Environment = {}, main?: string): Promise<void> {
+    const options = { env: { ...this.#env, ...more }, ...(main !== undefined && { main }) };
+    const server = await ServerProcess.start(this.data, options);
     this.#server = server;
     if (server.state !== 'ready')
       throw new Error(`The server is in ${server.state}: ${String(server.output)}`);
+  }
+
+  /** Waits for a server that ends by itself, or was told to; gives the exit status. */
+  async ended(): Promise<number> {
+    const { server } = this;
+    const status = await server.ended();
+    this.#server = undefined;
+    return status;
   }
 
   async kill(): Promise<void> {
@@ -148,13 +162,29 @@ const sleepOnWrite = ({ event, table, when }: Write): string => `
   insert into sleepers default values;`;
 const sleeper = `select application_name from pg_stat_activity where wait_event = 'PgSleep'`;
 
+/** What is special about a site. */
+export interface SiteOptions {
+  /** Settings of both nodes. */
+  readonly env?: Environment;
+  /** The cluster of the process, unless the test disturbs it. */
+  readonly cluster?: PostgresCluster;
+  /** The folder of the socket under which a node knows the cluster. */
+  hostOf?(name: string): string;
+}
+
 /** Two servers on one PostgreSQL, the second made as docs/how-to/run-on-postgresql.md says. */
-export async function postgresSite(): Promise<PostgresSite> {
-  const cluster = await postgresCluster();
+export async function postgresSite(options: SiteOptions = {}): Promise<PostgresSite> {
+  const cluster = options.cluster ?? (await postgresCluster());
+  const { env, hostOf = () => cluster.host } = options;
+  const urlOf = (name: string, database: string): string => {
+    const [own, wanted] = [cluster.host, hostOf(name)].map(encodeURIComponent) as [string, string];
+    return `${cluster.url(database).replace(own, wanted)}&application_name=${name}`;
+  };
   const [main, shred] = [cluster.newDatabase(), cluster.newDatabase()];
   const envOf = (name: string): Environment => ({
-    TRIALKEEP_DATABASE: `${cluster.url(main)}&application_name=${name}`,
-    TRIALKEEP_SHRED_DATABASE: `${cluster.url(shred)}&application_name=${name}`,
+    TRIALKEEP_DATABASE: urlOf(name, main),
+    TRIALKEEP_SHRED_DATABASE: urlOf(name, shred),
+    ...env,
   });
   const folder = makeFolder();
   const installation = await newInstallation(join(folder, 'node-1'), { env: envOf('node-1') });

@@ -89,6 +89,7 @@ test('a full disk releases nothing, and rights can still be taken away [URS-004]
   const other = await newSystem(custodian, 'Other EDC');
   const service = clientOf(server, credentials.service.secret);
   const { ciphertext } = await service.call('keys.encrypt', { key, plaintext });
+  const { keys: made } = await custodian.call('keys.list', {});
 
   const filler = join(disk, 'filler');
   fill(filler);
@@ -113,7 +114,7 @@ test('a full disk releases nothing, and rights can still be taken away [URS-004]
   await custodian.call('keys.resume', { key: other.key, reason });
   const { studies } = await custodian.call('studies.list', {});
   assert.equal(studies.length, 1);
-  assert.equal((await custodian.call('keys.list', {})).keys.length, 2);
+  assert.equal((await custodian.call('keys.list', {})).keys.length, made.length);
   await assertRecorded(succeeded + 1);
   assert.equal(await server.stop(), 0);
   server = await ServerProcess.start(data);

@@ -12,6 +12,15 @@ export type TenantPersonRole = (typeof tenantPersonRoles)[number];
 
 const dayMs = 86_400_000;
 
+/** Purposes beside encryption; `encapsulate` stands for the agreement that is one-sided. */
+export type FurtherPurpose = 'sign' | 'mac' | 'agree' | 'encapsulate';
+const furtherAlgorithms = {
+  sign: 'ED25519',
+  mac: 'HMAC_256',
+  agree: 'X25519',
+  encapsulate: 'ML_KEM_768',
+} as const satisfies Record<FurtherPurpose, string>;
+
 /** A tenant with one of everything. */
 export interface Tenant {
   readonly id: string;
@@ -20,9 +29,11 @@ export interface Tenant {
   readonly study: string;
   readonly system: string;
   readonly key: string;
+  /** Its keys for other purposes than encryption, by the purpose. */
+  readonly keys: Readonly<Record<FurtherPurpose, string>>;
   /** The alias of its one subject. */
   readonly subject: string;
-  /** One credential for each role; the service's names the key. */
+  /** One credential for each role; the service's names all keys. */
   readonly credentials: Readonly<Record<TenantRole, Credential>>;
 }
 
@@ -37,8 +48,9 @@ export async function newTenant(
   const study = await client.call('studies.create', { protocol: `${name}-001` });
   const { alias } = await client.call('subjects.create', { study: study.id, number: '1001' });
   const { system, key } = await newSystem(client, `${name} EDC`);
+  const keys = await furtherKeys(client, system);
   const limitsOf = (role: TenantRole) => {
-    if (role === 'service') return { system, keys: [key] };
+    if (role === 'service') return { system, keys: [key, ...Object.values(keys)] };
     return role === 'data-recovery' ? { expiresAt: Date.now() + dayMs } : {};
   };
   const issue = async (role: TenantRole): Promise<Credential> => {
@@ -53,7 +65,16 @@ export async function newTenant(
     auditor: await issue('auditor'),
   };
   const { verifierKey } = tenant;
-  return { id: tenant.id, name, verifierKey, study: study.id, system, key, subject: alias, credentials };
+  const subject = alias;
+  return { id: tenant.id, name, verifierKey, study: study.id, system, key, keys, subject, credentials };
+}
+
+async function furtherKeys(client: Client, system: string): Promise<Tenant['keys']> {
+  const made = Object.entries(furtherAlgorithms).map(async ([purpose, algorithm]) => {
+    const { id } = await client.call('keys.create', { system, algorithm });
+    return [purpose, id] as const;
+  });
+  return Object.fromEntries(await Promise.all(made)) as Tenant['keys'];
 }
 
 /** Brings one person for each role into a tenant, signed in. */

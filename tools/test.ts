@@ -2,13 +2,14 @@
  * `npm test` runs all tests; `npm test -- PATTERN` those whose path contains PATTERN;
  * `npm test -- --requirements` lists each requirement with its tests and their last results.
  *
- * Unit tests share one process. Integration and end-to-end tests have a process each. With
- * TRIALKEEP_TEST_REQUIRE_ALL=1 a skipped test is a failure.
+ * Unit tests share as many processes as there are processors. Integration and end-to-end tests have a process each.
+ * With TRIALKEEP_TEST_REQUIRE_ALL=1 a skipped test is a failure.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Counts, ResultLine, TestResult } from './requirement-reporter.ts';
@@ -18,6 +19,8 @@ interface Group {
   readonly name: string;
   readonly files: readonly string[];
   readonly options: readonly string[];
+  /** How many processes share the files; each starts others of its own where the options say so. */
+  readonly processes: number;
   /** A group that has not ended by then is ended, so that a test that leaves something open cannot hold up CI. */
   readonly limitMinutes: number;
 }
@@ -27,10 +30,37 @@ const apart = ['e2e/**/*.test.ts', '{packages/*/src,tools}/**/*.integration.test
 function groups(): Group[] {
   const integration = globSync(apart);
   const unit = globSync('{packages/*/src,tools}/**/*.test.ts').filter((file) => !integration.includes(file));
+  const processors = availableParallelism();
+  const apartOptions = [`--test-concurrency=${Math.max(2, processors)}`];
   return [
-    { name: 'unit', files: unit, options: ['--test-isolation=none'], limitMinutes: 30 },
-    { name: 'integration', files: integration, options: ['--test-concurrency=2'], limitMinutes: 60 },
+    {
+      name: 'unit',
+      files: unit,
+      options: ['--test-isolation=none'],
+      processes: processors,
+      limitMinutes: 30,
+    },
+    { name: 'integration', files: integration, options: apartOptions, processes: 1, limitMinutes: 60 },
   ];
+}
+
+/** One process and its files. */
+interface Lot extends Omit<Group, 'processes'> {
+  /** What its lines are kept under. */
+  readonly label: string;
+}
+
+/** Fewer files are not worth a process of their own. */
+const fewestFiles = 50;
+
+function lotsOf({ processes, ...group }: Group): Lot[] {
+  const count = Math.min(processes, Math.ceil(group.files.length / fewestFiles));
+  return Array.from({ length: count }, (_, lot) => ({
+    ...group,
+    label: count === 1 ? group.name : `${group.name}-${lot + 1}`,
+    // In turns, since neighbours in a folder are alike and take alike long.
+    files: group.files.filter((_file, index) => index % count === lot),
+  }));
 }
 
 interface Outcome {
@@ -39,8 +69,8 @@ interface Outcome {
   readonly counts: Counts;
 }
 
-async function run(group: Group): Promise<Outcome> {
-  const lines = join(resultsDirectory, `${group.name}.jsonl`);
+async function run(group: Lot): Promise<Outcome> {
+  const lines = join(resultsDirectory, `${group.label}.jsonl`);
   writeFileSync(lines, '');
   const reporter = (name: string, destination: string): string[] => [
     `--test-reporter=${new URL(name, import.meta.url).href}`,
@@ -104,7 +134,7 @@ async function runAll(pattern: string | undefined): Promise<boolean> {
   }
   mkdirSync(resultsDirectory, { recursive: true });
   const outcomes: Outcome[] = [];
-  for (const group of chosen) if (group.files.length > 0) outcomes.push(await run(group));
+  for (const group of chosen) outcomes.push(...(await Promise.all(lotsOf(group).map(run))));
   const results = outcomes.flatMap((outcome) => outcome.results);
   keepResults(
     chosen.flatMap((group) => group.files),

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { wire } from '../../packages/server/src/app.ts';
-import type { Rooms } from '../../packages/server/src/app.ts';
+import { wire } from '../../packages/server/src/wire.ts';
+import type { Rooms } from '../../packages/server/src/wire.ts';
 import type { TransparencyLog } from '../../packages/server/src/audit/index.ts';
 import { createInstance, openInstance } from '../../packages/server/src/instance/index.ts';
 import type { OpenInstance } from '../../packages/server/src/instance/index.ts';

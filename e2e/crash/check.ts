@@ -9,8 +9,8 @@ import {
   parseNote,
   tileWidth,
 } from '@trialkeep/ledger';
-import { TrialkeepError, createClient } from '@trialkeep/sdk/client';
-import type { Client } from '@trialkeep/sdk/client';
+import { TrialkeepError, createClient, pagesOf } from '@trialkeep/sdk/client';
+import type { Client, Operations, Output } from '@trialkeep/sdk/client';
 import { exportLedger, verifyFolder } from '@trialkeep/sdk/verify';
 import { usesOf } from './model.ts';
 import type { Model, ModelCiphertext, TenantModel } from './model.ts';
@@ -208,7 +208,8 @@ type Listed = Awaited<ReturnType<typeof list>>;
 async function list(client: Client) {
   const { studies } = await client.call('studies.list', {});
   const { systems } = await client.call('systems.list', {});
-  const { keys } = await client.call('keys.list', {});
+  const keys: Output<Operations['keys.list']>['keys'] = [];
+  for await (const page of pagesOf((at) => client.call('keys.list', at))) keys.push(...page.keys);
   const { credentials } = await client.call('credentials.list', {});
   const subjects: string[] = [];
   for (const { id: study } of studies) {

@@ -107,7 +107,7 @@ export async function readAll(server: Server, { credentials }: Tenant, retired: 
   ];
 }
 export const readable = ['read', 'read'];
-export const unreadable = ['key.unusable', 'key.unusable'];
+export const unreadable = ['key.destruction_pending', 'key.destruction_pending'];
 
 export function codeOf(error: unknown): string {
   if (error instanceof TrialkeepError) return error.code;
@@ -125,7 +125,7 @@ export interface Kept {
 
 export async function requestDestruction(server: Server, { session }: SignedIn, key: string): Promise<Kept> {
   const reason = `Key ${key} has protected nothing since its study ended.`;
-  const asked = await clientOf(server, session).attempt('keys.destroy', { key, reason });
+  const asked = await clientOf(server, session).attempt('keys.schedule-destruction', { key, reason });
   assert.equal(asked.state, 'approval-needed');
   return { approval: asked.approval, key, reason };
 }
@@ -167,7 +167,7 @@ export async function untilState(
 /** What the ledger says of the request and of what became of it, in order. */
 export async function entriesOf({ server, tenant }: House, { approval }: Kept): Promise<DecisionEntry[]> {
   const auditor = clientOf(server, tenant.credentials.auditor.secret);
-  const entries: DecisionEntry[] = await askLedger(auditor, { operation: 'keys.destroy' });
+  const entries: DecisionEntry[] = await askLedger(auditor, { operation: 'keys.schedule-destruction' });
   return entries.filter((entry) => entry.approval === approval);
 }
 
@@ -178,18 +178,18 @@ async function assertExecutedOnce(house: House, kept: Kept): Promise<void> {
   const { hash, document } = await readRequest(server, ada.session, approval);
   assert.deepEqual(
     [document['operation'], document['input'], document['requester']],
-    ['keys.destroy', { key, reason }, ada.id],
+    ['keys.schedule-destruction', { key, reason }, ada.id],
   );
   const entries = await entriesOf(house, kept);
   assert.deepEqual(
     entries.map((entry) => [entry.outcome, entry.actor, entry.hash, entry.state]),
     [
       ['requested', ada.id, hash, undefined],
-      ['success', ada.id, hash, 'destroyed'],
+      ['success', ada.id, hash, 'deactivated'],
     ],
   );
   const auditor = clientOf(server, tenant.credentials.auditor.secret);
-  const question = { key, operation: 'keys.destroy', outcome: 'success' } as const;
+  const question = { key, operation: 'keys.schedule-destruction', outcome: 'success' } as const;
   assert.equal((await askLedger(auditor, question)).length, 1);
   const { payload } = await auditor.call('ledger.payload', { entry: entries[1]?.entry ?? '' });
   assert.deepEqual((payload as { input: unknown }).input, { reason });
@@ -198,19 +198,23 @@ async function assertExecutedOnce(house: House, kept: Kept): Promise<void> {
 /** The key is as it was, on every node. */
 export async function assertNeverExecuted({ site, tenant }: House, retired: Retired): Promise<void> {
   for (const node of site.nodes) {
-    const question = { key: retired.key, operation: 'keys.destroy', outcome: 'success' } as const;
+    const question = {
+      key: retired.key,
+      operation: 'keys.schedule-destruction',
+      outcome: 'success',
+    } as const;
     assert.deepEqual(await askLedger(clientOf(node, tenant.credentials.auditor.secret), question), []);
     assert.deepEqual(await readAll(node, tenant, retired), readable);
   }
 }
 
-/** Every node says that it was done, the ledger that it was done once, and nothing opens any more. */
-export async function untilDestroyed(house: House, retired: Retired, kept: Kept): Promise<void> {
+/** Every node says that the destruction waits, the ledger that it was asked for once, and nothing opens any more. */
+export async function untilScheduled(house: House, retired: Retired, kept: Kept): Promise<void> {
   await untilState(house, kept, 'executed');
   await assertExecutedOnce(house, kept);
   for (const node of house.site.nodes) {
     const { key, versions } = await clientOf(node, house.ada.session).call('keys.show', { key: kept.key });
-    assert.deepEqual([key.state, versions.length], ['destroyed', 1]);
+    assert.deepEqual([key.destructionDueAt !== null, versions.length], [true, 1]);
     assert.deepEqual(await readAll(node, house.tenant, retired), unreadable);
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TrialkeepError } from '@trialkeep/sdk/client';
+import { TrialkeepError, pagesOf } from '@trialkeep/sdk/client';
 import { exportLedger, verifyFolder } from '@trialkeep/sdk/verify';
 import { Choices } from '../crash/random.ts';
 import { clientOf, makeFolder } from '../harness.ts';
@@ -213,8 +213,10 @@ export class Load {
   async #checkState(node: ServerNode): Promise<void> {
     const { study, credentials } = this.#tenant;
     const custodian = clientOf(node, credentials.custodian.secret);
-    const { keys } = await custodian.call('keys.list', {});
-    const states = new Map(keys.map(({ id, state }) => [id, state]));
+    const states = new Map<string, string>();
+    for await (const page of pagesOf((at) => custodian.call('keys.list', at))) {
+      for (const { id, state } of page.keys) states.set(id, state);
+    }
     for (const { id, revoked, ending } of this.#keys) {
       const state = states.get(id);
       if (revoked || !ending) assert.equal(state, revoked ? 'deactivated' : 'active', `key ${id}`);

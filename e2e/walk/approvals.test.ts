@@ -8,6 +8,7 @@ import type { Answer } from '../harness.ts';
 import { approve, deny, readRequest, wrongCode } from '../people.ts';
 import type { SignedIn } from '../people.ts';
 import { askLedger } from '../tenant.ts';
+import type { TenantPersonRole } from '../tenant.ts';
 import { bySession } from './callers.ts';
 import { askSample, assertRecorded, assertRefused, bearer, inventory, refusal } from './refusals.ts';
 import type { Refusal } from './refusals.ts';
@@ -44,13 +45,18 @@ async function done(): Promise<object> {
 }
 
 /** Asks as a person; gives the id of the request that is kept. */
-async function keep(id: OperationId, asker = tenant.requester): Promise<string> {
+async function keep(id: OperationId, asker = askerOf(id).person): Promise<string> {
   const answer = await askSample(world, id, tenant, asker.session);
   assert.equal(answer.status, 202, `${id}: ${answer.text}`);
   return errorOf(answer).approval ?? assert.fail(answer.text);
 }
 
-const requesting = () => world.client(tenant.requester.session);
+/** Who asks for it: a custodian, but for what custodians may not. */
+const askerOf = (id: OperationId): { role: TenantPersonRole; person: SignedIn } =>
+  id === 'holds.release'
+    ? { role: 'records-manager', person: tenant.people['records-manager'] }
+    : { role: 'custodian', person: tenant.requester };
+const requesting = (id: OperationId = 'keys.list') => world.client(askerOf(id).person.session);
 /** Looks until the request has ended; how it ended. */
 const settled = (approval: string) => awaitApproval(requesting(), approval, { pollMs: 50 });
 
@@ -59,23 +65,45 @@ async function seal(): Promise<void> {
   tenant = { ...tenant, sealedAt: changedAt };
 }
 
+/**
+ * What tests of their own show: the instance's people ask for it, or a sealed tenant refuses it, or it ends the study or the tenant that
+ * all else here is done to.
+ */
+const elsewhere: readonly OperationId[] = [
+  'roots.permit-change',
+  'keys.export',
+  'studies.erase',
+  'tenants.exit',
+];
 /** What dual control keeps, of what can be done at all to a young tenant. */
-const keepable = approved.filter((id) => tooEarly[id] === undefined);
+const keepable = approved.filter((id) => tooEarly[id] === undefined && !elsewhere.includes(id));
 
 /** What can be seen of each operation that dual control keeps, once it was done. */
 const effects: Record<string, () => Promise<boolean>> = {
   'tenants.unseal': async () => (await requesting().call('tenants.seal-state', {})).state === 'open',
-  'keys.destroy': async () =>
-    (await requesting().call('keys.show', { key: tenant.spentKey })).key.state === 'destroyed',
+  'keys.schedule-destruction': async () =>
+    (await requesting().call('keys.show', { key: tenant.spentKey })).key.destructionDueAt !== null,
   'subjects.erase': async () => {
     const { subjects } = await requesting().call('subjects.list', { study: tenant.study });
     return subjects.every(({ alias, state }) => alias !== tenant.subject || state === 'erasing');
+  },
+  'holds.release': async () => {
+    const { holds } = await requesting().call('holds.list', {});
+    return holds.every(({ id }) => id !== tenant.hold);
   },
   'payloads.redact': async () => {
     const { entry, requester } = tenant;
     const answer = await ask(world.server, 'ledger.payload', { entry }, bearer(requester.session));
     return answer.status !== 200 && errorOf(answer).code === 'payload.redacted';
   },
+  'revocations.reopen-study': async () => {
+    const { counts } = await requesting().call('revocations.preview', {
+      scope: { study: tenant.closedStudy },
+    });
+    return counts.studies === 1;
+  },
+  'second-recipients.register': async () =>
+    (await requesting().call('second-recipients.list', {})).recipients.length > 0,
   'witnessing.set-policy': async () => (await requesting().call('witnessing.show', {})).version > 0,
 };
 
@@ -84,14 +112,15 @@ test('what a person asks for under dual control is kept, recorded, and not done 
   await seal();
   const unchanged = await done();
   for (const id of keepable) {
-    const answer = await askSample(world, id, tenant, tenant.requester.session);
+    const { role, person } = askerOf(id);
+    const answer = await askSample(world, id, tenant, person.session);
     const { status, code, message, fix, approval } = errorOf(answer);
     assert.deepEqual([status, code], [202, 'approval.needed'], answer.text);
     assert.ok(message.length > 10 && fix.length > 10 && approval !== undefined);
 
     const read = await readRequest(world.server, tenant.people.approver.session, approval);
     const { state, requester, operation, votes, needed } = read.approval;
-    assert.deepEqual([state, requester, operation, votes], ['pending', tenant.requester.id, id, []]);
+    assert.deepEqual([state, requester, operation, votes], ['pending', person.id, id, []]);
     assert.equal(needed, operationOf(id).approval?.people);
     assert.deepEqual(read.document['input'], samples[id](tenant));
 
@@ -100,10 +129,10 @@ test('what a person asks for under dual control is kept, recorded, and not done 
     const last = more.at(-1) ?? entry;
     assert.deepEqual(
       [last?.actor, last?.role, last?.approval, last?.hash],
-      [tenant.requester.id, 'custodian', approval, read.hash],
+      [person.id, role, approval, read.hash],
     );
     assert.equal(await effects[id]?.(), false, id);
-    await requesting().call('approvals.cancel', { approval, reason });
+    await requesting(id).call('approvals.cancel', { approval, reason });
   }
   assert.deepEqual(await done(), unchanged);
 });
@@ -150,7 +179,7 @@ test('what is to be signed needs both components of the person who asks, then an
   assert.deepEqual(await inventory(world, tenant), unchanged);
 
   // The code was good all the time: none of the refusals has spent it.
-  const approval = await keep('keys.destroy');
+  const approval = await keep('keys.schedule-destruction');
   const { hash } = await readRequest(world.server, person.session, approval);
   const answer = await decide('approvals.approve', person, {
     approval,
@@ -163,7 +192,7 @@ test('what is to be signed needs both components of the person who asks, then an
 
 test('a signature says who, what, when and why, and stays bound to it [URS-029] [URS-030] [URS-010]', async () => {
   const [first, second, third] = (await newDeciders(3)) as [SignedIn, SignedIn, SignedIn];
-  const approval = await keep('keys.destroy');
+  const approval = await keep('keys.schedule-destruction');
   const { hash } = await readRequest(world.server, first.session, approval);
   const again = (id: SignedOperation, person: SignedIn) =>
     decide(id, person, { approval, hash, signature: { password: 'x', code: '000000' } });
@@ -178,7 +207,7 @@ test('a signature says who, what, when and why, and stays bound to it [URS-029] 
   for (const id of decisions) {
     assertRefused(id, await again(id, third), 'approval.closed');
   }
-  assert.equal(await effects['keys.destroy']?.(), false);
+  assert.equal(await effects['keys.schedule-destruction']?.(), false);
 
   const { signatures } = await world.client(tenant.people.auditor.session).call('signatures.list', {});
   for (const [person, operation, meaning] of [
@@ -229,10 +258,10 @@ test('what two people approve runs once, with the input that they saw, and witho
         .filter(({ operation }) => operation !== 'approvals.show')
         .map(({ operation, outcome, actor, hash }) => [operation, outcome, actor, hash]),
       [
-        [id, 'requested', tenant.requester.id, ended.hash],
+        [id, 'requested', askerOf(id).person.id, ended.hash],
         ['approvals.approve', 'success', one.id, ended.hash],
         ['approvals.approve', 'success', two.id, ended.hash],
-        [id, 'success', tenant.requester.id, ended.hash],
+        [id, 'success', askerOf(id).person.id, ended.hash],
       ],
     );
   }
@@ -269,6 +298,7 @@ test('a request that too few people could approve is not kept [URS-010]', async 
   }
   const { id: spentKey } = await manager.call('keys.create', { system: tenant.system });
   await manager.call('keys.revoke', { key: spentKey, cause: 'cessation', reason });
+  const closed = await world.closedStudy(tenant.people.custodian.session, 'Closed anew');
   const { alias: subject } = await manager.call('subjects.create', { study: tenant.study, number: '7' });
   const made = await askLedger(world.reader(tenant), { operation: 'subjects.create' });
   const { entry } = made.at(-1) ?? assert.fail();
@@ -276,8 +306,13 @@ test('a request that too few people could approve is not kept [URS-010]', async 
   const asker = bySession('custodian', tenant.requester);
   await assertRecorded(world.reader(tenant), async () => {
     const refusals: Refusal[] = [];
-    for (const id of keepable) {
-      const answer = await askSample(world, id, { ...tenant, spentKey, subject, entry }, asker.secret);
+    for (const id of keepable.filter((each) => askerOf(each).role === 'custodian')) {
+      const answer = await askSample(
+        world,
+        id,
+        { ...tenant, ...closed, spentKey, subject, entry },
+        asker.secret,
+      );
       assertRefused(id, answer, 'approval.too_few_people');
       refusals.push(refusal(id, asker, 'approval.too_few_people'));
     }

@@ -27,9 +27,10 @@ export function sealedAs<T extends Sampled>(tenant: T, answer: Answer): T {
 export type Refusal = Pick<LedgerEntry, 'operation' | 'actor' | 'role' | 'code'>;
 const line = ({ operation, actor, role, code }: Refusal): string => [operation, actor, role, code].join(' ');
 
-/** The refusal that is expected of an asker. What takes no role names none. */
-export function refusal(operation: OperationId, { actor, role }: Asker, code: ErrorCode): Refusal {
-  const takesRole = !isDoor(operationOf(operation).permission);
+/** The refusal that is expected of an asker. What takes no role names none; a batch has the name of what it is many of. */
+export function refusal(id: OperationId, { actor, role }: Asker, code: ErrorCode): Refusal {
+  const { permission, batchOf: operation = id } = operationOf(id);
+  const takesRole = !isDoor(permission);
   return { operation, actor, code, ...(role !== undefined && takesRole && { role }) };
 }
 
@@ -71,7 +72,7 @@ export async function inventory(world: World, { credentials, study }: Tenant): P
     systems: await client.call('systems.list', {}),
     subjects: await client.call('subjects.list', { study }),
     credentials: await client.call('credentials.list', {}),
-    keys: await client.call('keys.list', {}),
+    keys: (await client.call('keys.list', {})).keys.map(({ lastUse: _lastUse, ...key }) => key),
     seal: await client.call('tenants.seal-state', {}),
     people: await client.call('people.list', {}),
     approvals: await client.call('approvals.list', {}),

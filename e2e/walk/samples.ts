@@ -1,11 +1,19 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { operations } from '@trialkeep/contract';
 import type { ErrorCode, Input, Operation, OperationId, Operations } from '@trialkeep/contract';
 import { generateKey, noReceipt, signUses } from '@trialkeep/crypto';
+import escrow from '../../vectors/escrow-key.json' with { type: 'json' };
 import { reason } from './world.ts';
+import { provenance, somebodysRsaKey } from './transfers.ts';
 import type { Sampled } from './world.ts';
 
 const protect = ({ key, study, subject }: Sampled) => ({ key, context: { study, subject } });
+/** A batch of one input, twice. */
+function many<One extends { readonly key: string }>({ key, ...item }: One) {
+  return { key, items: [item, item] };
+}
+const somebodysPublicKey = () =>
+  generateKeyPairSync('x25519').publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
 const decision = ({ approval, hash }: Sampled) => ({ approval, hash });
 
 /** The first receipt of a reporter that nobody has seen: what a custodian brings, and names nothing of the tenant's. */
@@ -16,20 +24,39 @@ function openedInEscrow() {
   return { ...batch, uses };
 }
 
+/** The public file of an escrow pair. */
+const escrowFile = escrow.files[0]?.publicFile ?? '';
+
 /**
  * An input for each operation that would succeed for whoever may; a new operation needs one here. Those that take proofs of a
  * person have wrong ones: a code is good for one request.
  */
 export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Operations[Id]> } = {
   'instance.status': () => ({}),
+  'instance.health': () => ({}),
+  'instance.ready': () => ({}),
   'instance.openapi': () => ({}),
   'tenants.create': () => ({ name: `Tenant ${randomUUID()}` }),
   'tenants.list': () => ({}),
   'tenants.seal-state': () => ({}),
   'tenants.seal': () => ({ reason }),
   'tenants.unseal': ({ sealedAt }) => ({ reason, sealedAt }),
+  'roots.permit-change': () => ({ change: 'replace', reason }),
+  'roots.list-permits': () => ({}),
+  'tenants.exit': () => ({ recipient: escrowFile, reason }),
+  'tenants.exit-state': () => ({}),
+  'tenants.copy-exit': () => ({ exit: randomUUID(), page: 0 }),
+  'tenants.confirm-exit': () => ({
+    exit: randomUUID(),
+    opened: '0'.repeat(64),
+    signature: randomBytes(64).toString('base64'),
+  }),
+  'tenants.shred': () => ({ exit: randomUUID(), reason }),
+  'tenants.cancel-exit': () => ({ exit: randomUUID(), reason }),
   'studies.create': () => ({ protocol: `Study ${randomUUID()}` }),
   'studies.list': () => ({}),
+  'studies.erase': ({ study }) => ({ study, reason }),
+  'studies.cancel-erasure': ({ study }) => ({ study, reason }),
   'systems.create': () => ({ name: `System ${randomUUID()}`, type: 'ctms', vendor: 'Example vendor' }),
   'systems.list': () => ({}),
   'subjects.create': ({ study }) => ({ study, number: '1002' }),
@@ -41,15 +68,113 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
   'keys.create': ({ system }) => ({ system }),
   'keys.list': () => ({}),
   'keys.show': ({ key }) => ({ key }),
+  'inventory.find': () => ({ state: 'active' }),
+  'inventory.as-of': () => ({ asOf: Date.now() }),
   'keys.rotate': ({ key }) => ({ key, reason }),
+  'keys.set-rotation': ({ key }) => ({ key, periodDays: 120, recipientPeriodDays: 3650, reason }),
+  'keys.set-rotation-policy': () => ({ periodDays: 90, reason }),
+  'keys.rotation-policy': () => ({}),
   'keys.suspend': ({ key }) => ({ key, reason }),
   'keys.resume': ({ key }) => ({ key, reason }),
   'keys.revoke': ({ key }) => ({ key, cause: 'cessation', reason }),
-  'keys.destroy': ({ spentKey }) => ({ key: spentKey, reason }),
+  'keys.schedule-destruction': ({ spentKey }) => ({ key: spentKey, reason }),
+  'keys.cancel-destruction': ({ spentKey }) => ({ key: spentKey, reason }),
+  'holds.place': ({ key }) => ({ key, kind: 'retention', until: Date.now() + 86_400_000, reason }),
+  'holds.release': ({ hold }) => ({ hold, reason }),
+  'holds.list': () => ({}),
+  'holders.register': () => ({ kind: 'backup', name: 'Backup on tape', contact: 'The operators' }),
+  'holders.attest': ({ holder }) => ({ holder, reason }),
+  'holders.list': () => ({}),
+  'keys.import-parameters': ({ system }) => ({
+    system,
+    algorithm: 'AES_256',
+    wrappingAlgorithm: 'RSA_3072',
+  }),
+  'keys.import': ({ brought }) => ({ ...brought, ...provenance, reason }),
+  'keys.import-version-parameters': ({ importedKey }) => ({
+    key: importedKey,
+    wrappingAlgorithm: 'RSA_3072',
+  }),
+  'keys.import-version': ({ importedKey, broughtVersion }) => ({
+    key: importedKey,
+    ...broughtVersion,
+    ...provenance,
+    reason,
+  }),
+  'destinations.register': () => ({
+    name: 'Site',
+    contact: 'The operators',
+    publicKey: somebodysRsaKey(),
+  }),
+  'destinations.retire': ({ destination }) => ({ destination: destination.id, reason }),
+  'destinations.list': () => ({}),
+  'keys.export': ({ exportableKey, destination: { id, name, fingerprint } }) => ({
+    key: exportableKey,
+    version: 1,
+    destination: id,
+    destinationName: name,
+    fingerprint,
+    reason,
+  }),
+  'exports.list': () => ({}),
+  'exports.fetch': () => ({ export: randomUUID() }),
+  'keys.identify': ({ ciphertext }) => ({ ciphertext }),
   'keys.encrypt': (of) => ({ ...protect(of), plaintext: 'c2FtcGxl' }),
   'keys.decrypt': (of) => ({ ...protect(of), ciphertext: of.ciphertext, reason }),
   'keys.generate-data-key': protect,
   'keys.decrypt-data-key': (of) => ({ ...protect(of), ciphertext: of.wrappedDataKey, reason }),
+  'keys.re-encrypt': (of) => {
+    const { key, context } = protect(of);
+    return { key, context, ciphertext: of.ciphertext, target: key, targetContext: context, reason };
+  },
+  'keys.generate-wrapped-data-key': protect,
+  'keys.generate-data-key-pair': (of) => ({ ...protect(of), algorithm: 'ED25519' }),
+  'keys.generate-wrapped-data-key-pair': (of) => ({ ...protect(of), algorithm: 'ED25519' }),
+  'keys.sign': ({ keys }) => ({ key: keys.sign, message: 'c2FtcGxl' }),
+  'keys.verify': ({ keys }) => ({
+    key: keys.sign,
+    message: 'c2FtcGxl',
+    signature: randomBytes(64).toString('base64'),
+    reason,
+  }),
+  'keys.generate-mac': ({ keys }) => ({ key: keys.mac, message: 'c2FtcGxl' }),
+  'keys.verify-mac': ({ keys }) => ({
+    key: keys.mac,
+    message: 'c2FtcGxl',
+    mac: randomBytes(32).toString('base64'),
+    reason,
+  }),
+  'keys.derive-shared-secret': ({ keys }) => ({ key: keys.agree, publicKey: somebodysPublicKey(), reason }),
+  'keys.decapsulate': ({ keys }) => ({
+    key: keys.encapsulate,
+    ciphertext: randomBytes(1088).toString('base64'),
+    reason,
+  }),
+  'keys.public-key': ({ keys }) => ({ key: keys.sign }),
+  'random.generate': () => ({ bytes: 16 }),
+  'data-keys.register': (of) => {
+    const { key, context } = protect(of);
+    return { key, dataKeys: [{ ciphertext: of.wrappedDataKey, context }] };
+  },
+  'data-keys.current': ({ key }) => ({ key, references: ['0'.repeat(64)], reason }),
+  'data-keys.forget': ({ key }) => ({ key, references: ['0'.repeat(64)], reason }),
+  'data-keys.list': ({ key }) => ({ key }),
+  'rewraps.start': ({ key }) => ({ key, reason }),
+  'rewraps.pause': ({ rewrap }) => ({ rewrap, reason }),
+  'rewraps.resume': ({ rewrap }) => ({ rewrap, reason }),
+  'rewraps.cancel': ({ rewrap }) => ({ rewrap, reason }),
+  'rewraps.list': () => ({}),
+  'rewraps.show': ({ rewrap }) => ({ rewrap }),
+  'keys.encrypt-batch': (of) => many(samples['keys.encrypt'](of)),
+  'keys.decrypt-batch': (of) => many(samples['keys.decrypt'](of)),
+  'keys.re-encrypt-batch': (of) => many(samples['keys.re-encrypt'](of)),
+  'keys.generate-data-key-batch': (of) => many(samples['keys.generate-data-key'](of)),
+  'keys.generate-wrapped-data-key-batch': (of) => many(samples['keys.generate-wrapped-data-key'](of)),
+  'keys.decrypt-data-key-batch': (of) => many(samples['keys.decrypt-data-key'](of)),
+  'keys.sign-batch': (of) => many(samples['keys.sign'](of)),
+  'keys.verify-batch': (of) => many(samples['keys.verify'](of)),
+  'keys.generate-mac-batch': (of) => many(samples['keys.generate-mac'](of)),
+  'keys.verify-mac-batch': (of) => many(samples['keys.verify-mac'](of)),
   'ledger.query': () => ({}),
   'ledger.payload': ({ entry }) => ({ entry }),
   'ledger.checkpoint': () => ({}),
@@ -96,6 +221,12 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
   'reviews.comments': ({ review }) => ({ review }),
   'reviews.conclude': ({ review }) => ({ review, outcome: 'no-findings', conclusion: reason }),
   'reviews.close': ({ review, reviewHash }) => ({ review, hash: reviewHash }),
+  'revocations.preview': ({ system }) => ({ scope: { system } }),
+  'revocations.revoke': ({ spentKey }) => ({ scope: { key: spentKey }, cause: 'cessation', reason }),
+  'revocations.reopen-study': ({ closedStudy, closedAt }) => ({ study: closedStudy, closedAt, reason }),
+  'revocations.drill': () => ({}),
+  'revocations.schedule-drill': () => ({ everyDays: 90 }),
+  'revocations.drills': () => ({}),
   'people.invite': () => ({ name: 'Jo Sample', login: `jo.${randomUUID()}`, roles: ['auditor'] }),
   'people.list': () => ({}),
   'people.set-roles': ({ people }) => ({ person: people.auditor.id, roles: ['approver'], reason }),
@@ -119,6 +250,18 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
   'signatures.list': () => ({}),
   'timestamps.list': () => ({}),
   'uses.report': openedInEscrow,
+  'tenant-root.show': () => ({}),
+  'tenant-root.move': () => ({ root: null, reason }),
+  'tenant-root.set-lease': () => ({ leaseSeconds: 60, reason }),
+  'second-recipients.register': ({ study }) => ({
+    name: 'Investigator',
+    recipient: escrowFile,
+    covers: 'all',
+    study,
+    reason,
+  }),
+  'second-recipients.remove': () => ({ recipient: randomUUID(), reason }),
+  'second-recipients.list': () => ({}),
   'witnessing.set-policy': () => ({ policy: 'quorum none\n', mode: 'background', boundSeconds: 60, reason }),
   'witnessing.show': () => ({}),
 };
@@ -129,14 +272,26 @@ export const samples: { readonly [Id in OperationId]: (of: Sampled) => Input<Ope
  */
 export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | 'open' } = {
   'instance.status': 'open',
+  'instance.health': 'open',
+  'instance.ready': 'open',
   'instance.openapi': 'open',
   'tenants.create': 'access.denied',
   'tenants.list': 'access.denied',
   'tenants.seal-state': 'own',
   'tenants.seal': 'own',
   'tenants.unseal': 'own',
+  'roots.permit-change': 'access.denied',
+  'roots.list-permits': 'access.denied',
+  'tenants.exit': 'own',
+  'tenants.exit-state': 'own',
+  'tenants.copy-exit': 'exit.unknown',
+  'tenants.confirm-exit': 'exit.unknown',
+  'tenants.shred': 'exit.unknown',
+  'tenants.cancel-exit': 'exit.unknown',
   'studies.create': 'own',
   'studies.list': 'own',
+  'studies.erase': 'study.unknown',
+  'studies.cancel-erasure': 'study.unknown',
   'systems.create': 'own',
   'systems.list': 'own',
   'subjects.create': 'study.unknown',
@@ -148,15 +303,70 @@ export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | '
   'keys.create': 'system.unknown',
   'keys.list': 'own',
   'keys.show': 'key.unknown',
+  'inventory.find': 'own',
+  'inventory.as-of': 'own',
   'keys.rotate': 'key.unknown',
+  'keys.set-rotation': 'key.unknown',
+  'keys.set-rotation-policy': 'own',
+  'keys.rotation-policy': 'own',
   'keys.suspend': 'key.unknown',
   'keys.resume': 'key.unknown',
   'keys.revoke': 'key.unknown',
-  'keys.destroy': 'key.unknown',
+  'keys.schedule-destruction': 'key.unknown',
+  'keys.cancel-destruction': 'key.unknown',
+  'holds.place': 'key.unknown',
+  'holds.release': 'hold.unknown',
+  'holds.list': 'own',
+  'holders.register': 'own',
+  'holders.attest': 'holder.unknown',
+  'holders.list': 'own',
+  'keys.import-parameters': 'system.unknown',
+  'keys.import': 'import.token_invalid',
+  'keys.import-version-parameters': 'key.unknown',
+  'keys.import-version': 'import.token_invalid',
+  'destinations.register': 'own',
+  'destinations.retire': 'destination.unknown',
+  'destinations.list': 'own',
+  'keys.export': 'key.unknown',
+  'exports.list': 'own',
+  'exports.fetch': 'export.unknown',
+  'keys.identify': 'key.unknown',
   'keys.encrypt': 'key.unknown',
   'keys.decrypt': 'key.unknown',
   'keys.generate-data-key': 'key.unknown',
   'keys.decrypt-data-key': 'key.unknown',
+  'keys.re-encrypt': 'key.unknown',
+  'keys.generate-wrapped-data-key': 'key.unknown',
+  'keys.generate-data-key-pair': 'key.unknown',
+  'keys.generate-wrapped-data-key-pair': 'key.unknown',
+  'keys.sign': 'key.unknown',
+  'keys.verify': 'key.unknown',
+  'keys.generate-mac': 'key.unknown',
+  'keys.verify-mac': 'key.unknown',
+  'keys.derive-shared-secret': 'key.unknown',
+  'keys.decapsulate': 'key.unknown',
+  'keys.public-key': 'key.unknown',
+  'random.generate': 'own',
+  'data-keys.register': 'key.unknown',
+  'data-keys.current': 'key.unknown',
+  'data-keys.forget': 'key.unknown',
+  'data-keys.list': 'key.unknown',
+  'rewraps.start': 'key.unknown',
+  'rewraps.pause': 'rewrap.unknown',
+  'rewraps.resume': 'rewrap.unknown',
+  'rewraps.cancel': 'rewrap.unknown',
+  'rewraps.list': 'own',
+  'rewraps.show': 'rewrap.unknown',
+  'keys.encrypt-batch': 'key.unknown',
+  'keys.decrypt-batch': 'key.unknown',
+  'keys.re-encrypt-batch': 'key.unknown',
+  'keys.generate-data-key-batch': 'key.unknown',
+  'keys.generate-wrapped-data-key-batch': 'key.unknown',
+  'keys.decrypt-data-key-batch': 'key.unknown',
+  'keys.sign-batch': 'key.unknown',
+  'keys.verify-batch': 'key.unknown',
+  'keys.generate-mac-batch': 'key.unknown',
+  'keys.verify-mac-batch': 'key.unknown',
   'ledger.query': 'own',
   'ledger.payload': 'entry.unknown',
   'ledger.checkpoint': 'own',
@@ -190,6 +400,12 @@ export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | '
   'reviews.comments': 'review.unknown',
   'reviews.conclude': 'review.unknown',
   'reviews.close': 'review.unknown',
+  'revocations.preview': 'system.unknown',
+  'revocations.revoke': 'key.unknown',
+  'revocations.reopen-study': 'study.unknown',
+  'revocations.drill': 'own',
+  'revocations.schedule-drill': 'own',
+  'revocations.drills': 'own',
   'people.invite': 'own',
   'people.list': 'own',
   'people.set-roles': 'person.unknown',
@@ -208,6 +424,12 @@ export const forStrangers: { readonly [Id in OperationId]: ErrorCode | 'own' | '
   'signatures.list': 'own',
   'timestamps.list': 'own',
   'uses.report': 'own',
+  'tenant-root.show': 'own',
+  'tenant-root.move': 'own',
+  'tenant-root.set-lease': 'own',
+  'second-recipients.register': 'study.unknown',
+  'second-recipients.remove': 'second_recipient.unknown',
+  'second-recipients.list': 'own',
   'witnessing.set-policy': 'own',
   'witnessing.show': 'own',
 };
@@ -235,10 +457,27 @@ export const last: readonly OperationId[] = [
 export const operationOf = (id: OperationId): Operation => operations[id];
 
 /**
- * What no sample can have done: the ledger gives up entries a year after they were written at the earliest. Whoever may is told this in
- * place of the answer, and of being kept; that it is done, its own tests show.
+ * What no sample can have done: a destruction waits from its approval on, an exit and an export take the approval of others, the ledger
+ * gives up entries a year after they were written at the earliest, and a rewrap of nothing has ended before anybody can stop it. Whoever
+ * may is told this in place of the answer, and of being kept; that it is done, its own tests show.
  */
-export const tooEarly: { readonly [Id in OperationId]?: ErrorCode } = { 'ledger.prune': 'archive.mismatch' };
+export const tooEarly: { readonly [Id in OperationId]?: ErrorCode } = {
+  'studies.cancel-erasure': 'study.erasure_none',
+  'tenants.exit-state': 'exit.unknown',
+  'tenants.copy-exit': 'exit.unknown',
+  'tenants.confirm-exit': 'exit.unknown',
+  'tenants.shred': 'exit.unknown',
+  'tenants.cancel-exit': 'exit.unknown',
+  'ledger.prune': 'archive.mismatch',
+  'tenant-root.move': 'tenant.root_current',
+  'tenant-root.set-lease': 'tenant.root_none',
+  'second-recipients.remove': 'second_recipient.unknown',
+  'exports.fetch': 'export.unknown',
+  'rewraps.pause': 'rewrap.transition_undefined',
+  'rewraps.resume': 'rewrap.transition_undefined',
+  'rewraps.cancel': 'rewrap.transition_undefined',
+  'keys.cancel-destruction': 'key.destruction_none',
+};
 
 /** Operations that look at what the caller shows; the others are public, or take the person's proofs as inputs. */
 export const guarded = ids.filter((id) => !['public', 'sign-in'].includes(operations[id].permission));

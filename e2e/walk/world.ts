@@ -6,16 +6,23 @@ import type { Installation } from '../harness.ts';
 import { bringIn, invitePeople, readRequest } from '../people.ts';
 import type { Invited, SignedIn } from '../people.ts';
 import { askLedger, newPeople, newTenant } from '../tenant.ts';
+import { makeTransfers } from './transfers.ts';
+import type { Transfers } from './transfers.ts';
 import type { Tenant, TenantPersonRole } from '../tenant.ts';
 
 /** A tenant in which there is something to ask every operation for, and somebody of every kind to ask. */
-export interface Sampled extends Tenant {
+export interface Sampled extends Tenant, Transfers {
   readonly ciphertext: string;
   readonly wrappedDataKey: string;
+  /** A rewrap of its key that has ended: nothing was registered. */
+  readonly rewrap: string;
   /** An entry of its ledger. */
   readonly entry: string;
   /** A question that its custodian saved. */
   readonly saved: string;
+  /** A study that its custodian closed, and when, ms since 1970. */
+  readonly closedStudy: string;
+  readonly closedAt: number;
   /** An evidence document that its custodian had made. */
   readonly evidence: string;
   /** A plan of reviews, its open review, one of the entries in that, and the hash of the record that its auditor could sign. */
@@ -31,6 +38,9 @@ export interface Sampled extends Tenant {
   readonly hash: string;
   /** A revoked key. */
   readonly spentKey: string;
+  /** A hold on its key, and a place that has its keys. */
+  readonly hold: string;
+  readonly holder: string;
   /** When its seal was set, ms since 1970; 0 where it never was. */
   readonly sealedAt: number;
   /** Somebody who has not enrolled yet. */
@@ -109,13 +119,34 @@ export class World {
       ...(await this.#usedKey(tenant)),
       ...(await this.#waitingRequest(tenant, requester)),
       ...(await this.#concludedReview(manager, people.auditor)),
+      ...(await this.#keeping(manager, tenant.key)),
+      ...(await makeTransfers(this.client(people.custodian.session), tenant.system, reason)),
       saved: await this.#savedQuestion(manager),
+      ...(await this.closedStudy(manager, 'Closed')),
       evidence: await this.#evidence(manager),
       people,
       requester,
       sealedAt: 0,
       newcomer,
     };
+  }
+
+  /** A study that somebody has registered and closed. */
+  async closedStudy(manager: string, protocol: string): Promise<Pick<Sampled, 'closedStudy' | 'closedAt'>> {
+    const custodian = this.client(manager);
+    const { id: study } = await custodian.call('studies.create', { protocol });
+    await custodian.call('revocations.revoke', { scope: { study }, cause: 'cessation', reason });
+    const { closedAt } = await custodian.call('revocations.preview', { scope: { study } });
+    assert.ok(closedAt !== null);
+    return { closedStudy: study, closedAt };
+  }
+
+  async #keeping(manager: string, key: string) {
+    const custodian = this.client(manager);
+    const hold = await custodian.call('holds.place', { key, kind: 'legal', reason });
+    const place = { kind: 'site', name: 'Second site', contact: 'The operators' } as const;
+    const holder = await custodian.call('holders.register', place);
+    return { hold: hold.id, holder: holder.id };
   }
 
   async #savedQuestion(manager: string): Promise<string> {
@@ -160,14 +191,16 @@ export class World {
     const dataKey = await service.call('keys.generate-data-key', { key, context });
     const [first] = await askLedger(this.reader(tenant));
     assert.ok(first);
-    return { ciphertext, wrappedDataKey: dataKey.ciphertext, entry: first.entry };
+    const custodian = this.client(tenant.credentials.custodian.secret);
+    const { id: rewrap } = await custodian.call('rewraps.start', { key });
+    return { ciphertext, wrappedDataKey: dataKey.ciphertext, rewrap, entry: first.entry };
   }
 
   async #waitingRequest({ system }: Tenant, requester: SignedIn) {
     const client = this.client(requester.session);
     const { id: spentKey } = await client.call('keys.create', { system });
     await client.call('keys.revoke', { key: spentKey, cause: 'cessation', reason });
-    const asked = await client.attempt('keys.destroy', { key: spentKey, reason });
+    const asked = await client.attempt('keys.schedule-destruction', { key: spentKey, reason });
     assert.ok(asked.state === 'approval-needed');
     const { hash } = await readRequest(this.server, requester.session, asked.approval);
     return { spentKey, approval: asked.approval, hash };
@@ -185,7 +218,15 @@ export function nowhere(tenant: Sampled): Sampled {
     study: randomUUID(),
     system: randomUUID(),
     key: randomUUID(),
+    keys: { sign: randomUUID(), mac: randomUUID(), agree: randomUUID(), encapsulate: randomUUID() },
     spentKey: randomUUID(),
+    hold: randomUUID(),
+    holder: randomUUID(),
+    importedKey: randomUUID(),
+    exportableKey: randomUUID(),
+    destination: { ...tenant.destination, id: randomUUID() },
+    rewrap: randomUUID(),
+    closedStudy: randomUUID(),
     subject: randomBytes(16).toString('hex'),
     entry: randomUUID(),
     saved: randomUUID(),

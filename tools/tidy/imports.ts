@@ -55,6 +55,8 @@ function packageOf(path: string): string {
 }
 
 const testServices = new Set([
+  'tools/key-vault-emulator.ts',
+  'tools/kms-emulator.ts',
   'tools/postgres-cluster.ts',
   'tools/self-signed.ts',
   'tools/timestamp-authority.ts',

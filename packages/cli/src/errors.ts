@@ -74,6 +74,10 @@ export const cliErrors = {
     message: 'Standard input was empty.',
     fix: 'Pipe or redirect the input into the command.',
   },
+  'cli.not_authentic': {
+    message: 'It is not valid: message, key and version do not belong together, or something was altered.',
+    fix: 'Check the bytes of the message, and which version of the key made it.',
+  },
   'cli.input_invalid': {
     message: 'The input does not have the form that the command reads.',
     fix: 'See the form with --help.',
@@ -95,6 +99,31 @@ export const cliErrors = {
     message: 'The two passphrases are not the same, so nothing was made.',
     fix: 'Run the command again, and enter the same passphrase twice.',
   },
+  'cli.ceremony_terminal': {
+    message: 'Shares are shown on a terminal and nowhere else, and there is none.',
+    fix: 'Hold the ceremony at a terminal, or have the shares written to files with --shares-dir, best sealed with --recipient.',
+  },
+  'cli.ceremony_abandoned': {
+    message:
+      'The ceremony was abandoned, and nothing was made or changed: the shares that were shown are worth nothing.',
+    fix: 'Destroy what was written down, and begin again.',
+  },
+  'cli.ceremony_people': {
+    message: 'There is not one custodian for each share.',
+    fix: 'Name each once with --custodian, and with --recipient where shares are sealed, in the order of the shares.',
+  },
+  'cli.shares_file': {
+    message: 'The file of a share could not be written, and nothing was made or changed.',
+    fix: 'Name a new or an empty folder on what the custodians will carry away.',
+  },
+  'cli.unseal_address': {
+    message: 'A share would cross a network unprotected, or the address is none.',
+    fix: 'Give the share on the machine of the server (http on 127.0.0.1), or over https.',
+  },
+  'cli.unseal_unreachable': {
+    message: 'The server does not answer.',
+    fix: 'Check the address, and that the server runs; a share that was given before is still there.',
+  },
   'cli.output_failed': {
     message: 'The result could not be written to standard output.',
     fix: 'Check the space where the output goes, and run the command again.',
@@ -110,6 +139,10 @@ export const cliErrors = {
   'cli.server_missing': {
     message: 'The server is not installed beside this command.',
     fix: 'Install @trialkeep/server, or run the command where it is.',
+  },
+  'cli.secure_heap': {
+    message: 'TRIALKEEP_SECURE_HEAP_MIB is not a size that OpenSSL takes.',
+    fix: 'Give a power of two up to 4096, or leave it unset (docs/how-to/memory-of-the-server.md).',
   },
   'cli.server_failed': {
     message: 'The server process ended without saying why.',

@@ -12,7 +12,7 @@ import type { Ran } from './fixture.test.ts';
 const bin = fileURLToPath(new URL('../bin', import.meta.url));
 
 /** What the launcher asks of Node, where it is of a version that knows it. */
-const quiet = '--disable-warning=ExperimentalWarning';
+const quiet = '--disable-warning=ExperimentalWarning\n--disable-sigusr1';
 
 /** Runs a program outside this process. */
 function execute(program: string, args: string[], env: Record<string, string>): Promise<Ran> {
@@ -36,7 +36,7 @@ async function installed(
     [
       '#!/bin/sh',
       knowsOption ? '' : refusal,
-      'if [ "$2" = --version ]; then exit; fi',
+      'if [ "$3" = --version ]; then exit; fi',
       `echo ${name}`,
       'for word; do basename -- "$word"; done',
       '',

@@ -10,7 +10,7 @@ import { reserveProfile } from './profile.ts';
 const id = '6f6f6f6f-1111-4222-8333-444444444444';
 const approval = '00000000-0000-4000-8000-00000000000a';
 const hash = 'ab'.repeat(32);
-const destroy = ['key', 'destroy', id, '--reason', 'the study is over'];
+const destroy = ['key', 'schedule-destruction', id, '--reason', 'the study is over'];
 
 const answers = {
   'approval-needed': [202, errorBody('approval.needed', { approval })],

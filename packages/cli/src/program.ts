@@ -20,6 +20,14 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
     summary: "make, back up and restore Trialkeep's own state",
     load: () => import('./commands/self.ts'),
   },
+  ceremony: {
+    summary: 'key ceremonies: a root of trust in shares, new shares for it, a test of shares',
+    load: () => import('./commands/ceremony.ts'),
+  },
+  unseal: {
+    summary: 'give a share of the root of trust to a server that is sealed',
+    load: () => import('./commands/unseal.ts'),
+  },
   'sign-in': {
     summary: 'sign in with password and one-time code',
     load: () => import('./commands/sign-in.ts'),
@@ -44,6 +52,50 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
     load: () => import('./commands/subject.ts'),
   },
   key: { summary: 'keys: create, rotate, suspend, revoke, destroy', load: () => import('./commands/key.ts') },
+  destination: {
+    summary: 'who keys can be exported to: register, retire, list',
+    load: () => import('./commands/destination.ts'),
+  },
+  rewrap: {
+    summary: 'wrap the registered data keys of a key anew: start, watch, pause, resume',
+    load: () => import('./commands/rewrap.ts'),
+  },
+  'data-key': {
+    summary: 'data keys that services have had registered: list, forget',
+    load: () => import('./commands/data-key.ts'),
+  },
+  'root-permit': {
+    summary: 'dual control over roots of trust: ask for a change to be permitted, list what was',
+    load: () => import('./commands/root-permit.ts'),
+  },
+  hold: {
+    summary: 'what must not be destroyed or erased: place, release, list',
+    load: () => import('./commands/hold.ts'),
+  },
+  holder: {
+    summary: 'places that have keys or copies of them: register, attest, list',
+    load: () => import('./commands/holder.ts'),
+  },
+  'second-recipient': {
+    summary: 'who besides the server can open data: register, remove, list',
+    load: () => import('./commands/second-recipient.ts'),
+  },
+  'tenant-root': {
+    summary: "the root of trust that holds the tenant's key: show, move, lease",
+    load: () => import('./commands/tenant-root.ts'),
+  },
+  revoke: {
+    summary: 'end everything that is bound to a vendor, system, study, person, credential or key',
+    load: () => import('./commands/revoke.ts'),
+  },
+  drill: {
+    summary: 'drills of emergency revocation: run, schedule, list',
+    load: () => import('./commands/drill.ts'),
+  },
+  inventory: {
+    summary: 'every key with owner, state, dates and last use; also as of a past day',
+    load: () => import('./commands/inventory.ts'),
+  },
   encrypt: { summary: 'encrypt up to 64 KiB on the server', load: () => import('./commands/encrypt.ts') },
   decrypt: { summary: 'decrypt what encrypt made', load: () => import('./commands/decrypt.ts') },
   seal: { summary: 'seal files of any size on this machine', load: () => import('./commands/seal.ts') },
@@ -51,6 +103,10 @@ const words: Record<string, { summary: string; load: () => Promise<{ register: R
   escrow: {
     summary: 'key pairs that are kept offline, and the lists of what was opened with them',
     load: () => import('./commands/escrow.ts'),
+  },
+  exit: {
+    summary: 'leave: copy everything out, verify and open the copy, destroy the keys',
+    load: () => import('./commands/exit.ts'),
   },
   ledger: { summary: 'ask and export the ledger', load: () => import('./commands/ledger.ts') },
   stream: {

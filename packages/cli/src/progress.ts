@@ -11,7 +11,7 @@ export interface Progress {
 }
 
 /** Bytes count with decimal prefixes, everything else one by one. */
-export type Unit = 'bytes' | 'files' | 'entries';
+export type Unit = 'bytes' | 'files' | 'entries' | 'data keys' | 'pages';
 
 /** A progress bar on standard error, where that is a terminal and the output is for people; otherwise nothing. */
 export async function startProgress(

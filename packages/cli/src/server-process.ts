@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { CliError } from './errors.ts';
 import { Interruption } from './io.ts';
+import { protectedNode } from './protected-process.ts';
 
 /** Where an installation lies unless another directory is named. */
 export const defaultDataDirectory = 'trialkeep-data';
@@ -22,13 +23,15 @@ export interface ServerProcessOptions {
   onLog?(line: string): void;
   /** Ends the process, with the signal of the `Interruption` where that is the reason. */
   readonly signal?: AbortSignal;
+  /** Its standard input: for secrets, which travel in no argument. */
+  readonly input?: string;
 }
 
 /** A running server. */
 export interface RunningServer {
   /** Where it listens. */
   readonly url: string;
-  readonly state: 'ready' | 'recovery';
+  readonly state: 'ready' | 'recovery' | 'sealed';
   /** Why it is in recovery. */
   readonly reasons: readonly string[];
   readonly processId: number | undefined;
@@ -71,7 +74,7 @@ export async function startServer(
   const { child, ended, answer } = runProcess(serverEntry(), args, options);
   const { listening, state, reasons } = (await answer) as {
     listening: string;
-    state: 'ready' | 'recovery';
+    state: RunningServer['state'];
     reasons: string[];
   };
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number> => {
@@ -119,12 +122,14 @@ export interface Run {
 
 /** Starts a process. @param entry the file that it runs */
 export function runProcess(entry: string, args: readonly string[], options: ServerProcessOptions): Run {
-  const child = spawn(process.execPath, [entry, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn(...protectedNode(entry, args, options.env), {
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: childEnvironment(options.env),
     // A process group of its own: Ctrl-C reaches this process, which passes it on once.
     detached: true,
   });
+  // It may end without having read; what it says then counts.
+  child.stdin.on('error', () => undefined).end(options.input ?? '');
   const interrupt = (): void => {
     const reason: unknown = options.signal?.reason;
     const signal = reason instanceof Interruption ? reason.processSignal : 'SIGTERM';

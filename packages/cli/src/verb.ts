@@ -38,8 +38,8 @@ export const reasonOption = (required: boolean): Option =>
     required,
   );
 
-export const contextOption = (what: string): Option =>
-  new Option('--context <name=value>', what).argParser(
+export const contextOption = (what: string, flags = '--context <name=value>'): Option =>
+  new Option(flags, what).argParser(
     (text: string, pairs: Readonly<Record<string, string>> | undefined): Record<string, string> => {
       const at = text.indexOf('=');
       if (at < 1) throw new InvalidArgumentError('Write it as name=value.');

@@ -24,8 +24,14 @@ export type EntryKind = (typeof entryKinds)[number];
 const kindsOfUses: Readonly<Record<string, EntryKind | undefined>> = {
   'keys.generate-data-key': 'key-released',
   'keys.decrypt-data-key': 'key-released',
+  'keys.generate-data-key-pair': 'key-released',
+  'keys.derive-shared-secret': 'key-released',
+  'keys.decapsulate': 'key-released',
   'keys.decrypt': 'decryption-observed',
+  'keys.re-encrypt': 'decryption-observed',
   'keys.encrypt': 'encryption-observed',
+  'keys.generate-wrapped-data-key': 'encryption-observed',
+  'keys.generate-wrapped-data-key-pair': 'encryption-observed',
 };
 
 /** The kind of an entry, by the members of it that decide. */
@@ -33,12 +39,15 @@ export function kindOfEntry(entry: {
   readonly operation: string;
   readonly outcome: string;
   readonly attested?: { readonly use: string } | undefined;
+  readonly source?: string | undefined;
 }): EntryKind {
-  const { operation, outcome, attested } = entry;
+  const { operation, outcome, attested, source } = entry;
   const isReport = operation === 'uses.report';
   const kind = Object.hasOwn(kindsOfUses, operation) ? kindsOfUses[operation] : undefined;
   if (!isReport && kind === undefined) return 'other';
   if (outcome !== 'success') return 'use-denied';
+  // The second entry of a re-encryption, of the key that it encrypts under.
+  if (operation === 'keys.re-encrypt' && source !== undefined) return 'encryption-observed';
   if (kind !== undefined) return kind;
   if (attested?.use === 'open') return 'decryption-attested';
   return attested?.use === 'seal' ? 'encryption-attested' : 'other';

@@ -1,6 +1,14 @@
+import { accessErrors } from './access-errors.ts';
 import type { ErrorDefinition } from './error-definition.ts';
+import { destructionErrors } from './destruction-errors.ts';
+import { exitErrors } from './exit-errors.ts';
+import { revocationErrors } from './revocation-errors.ts';
+import { keyProtectionErrors } from './key-protection-errors.ts';
+import { keyUseErrors } from './key-use-errors.ts';
+import { keyTransferErrors } from './key-transfer-errors.ts';
 import { ledgerErrors } from './ledger-errors.ts';
 import type { SignatureMeaning } from './operation.ts';
+import { tenantRootErrors } from './tenant-root-errors.ts';
 
 export { pendingStates } from './error-definition.ts';
 export type { ErrorDefinition, PendingState } from './error-definition.ts';
@@ -15,150 +23,15 @@ export const errors = {
   'request.too_large': {
     status: 413,
     message: 'The request is larger than the server accepts.',
-    fix: 'Send at most 64 KiB of plaintext, 98 bytes less where the context names a study or subject; seal larger data with the SDK or `trialkeep seal`.',
+    fix: 'Send at most 64 KiB of plaintext, 98 bytes less where the context names a study or subject; in a batch at most 2 MiB in all; seal larger data with the SDK or `trialkeep seal`.',
   },
   'request.unknown_operation': {
     status: 404,
     message: 'There is no such operation.',
     fix: 'Check the method and the path against the OpenAPI document at /openapi.json.',
   },
-  'auth.required': {
-    status: 401,
-    message: 'The request carries no credential that this server knows.',
-    fix: 'Send the credential as `Authorization: Bearer …`; ask the custodian for a new one if it is lost.',
-  },
-  'auth.revoked': {
-    status: 401,
-    message: 'The credential has been revoked.',
-    fix: 'Ask the custodian why, and for a new credential.',
-  },
-  'auth.expired': {
-    status: 401,
-    message: 'The credential has expired.',
-    fix: 'Ask the custodian for a new credential.',
-  },
-  'access.denied': {
-    status: 403,
-    message: 'No role of this credential grants the operation.',
-    fix: 'Use a credential with the role that grants it, or ask the custodian.',
-  },
-  'access.person_required': {
-    status: 403,
-    message: 'Only a person can ask for this, not the credential of a service.',
-    fix: 'Sign in with `trialkeep sign-in`, and ask again.',
-  },
-  'auth.failed': {
-    status: 401,
-    message: 'The sign-in name, the password or the code is wrong, or the code has been used.',
-    fix: 'Wait for the next code and try again; ask whoever manages people for a new invitation if something is lost.',
-  },
-  'auth.locked': {
-    status: 429,
-    message: 'There were too many failed attempts in a row.',
-    fix: 'Wait fifteen minutes and try again, or ask whoever manages people for a new invitation.',
-  },
-  'approval.needed': {
-    status: 202,
-    message: 'The request is kept, and runs as soon as enough other people have approved it.',
-    fix: 'Ask them to look at it with `trialkeep approval show` and to approve it; follow it the same way.',
-    state: 'approval-needed',
-  },
-  'approval.unknown': {
-    status: 404,
-    message: 'There is no such request for approval.',
-    fix: 'List the requests and use the id of one.',
-  },
-  'approval.own': {
-    status: 403,
-    message: 'Nobody decides on a request of their own.',
-    fix: 'Ask other people who may decide.',
-  },
-  'approval.foreign': {
-    status: 403,
-    message: 'Only the person who made a request can take it back.',
-    fix: 'Deny it instead, with a reason.',
-  },
-  'approval.closed': {
-    status: 409,
-    message: 'The request waits for no decision any more.',
-    fix: 'Look at its state; ask for the operation again if it is still wanted.',
-  },
-  'approval.decided': {
-    status: 409,
-    message: 'You have decided on this request already.',
-    fix: 'Leave the rest to others.',
-  },
-  'approval.changed': {
-    status: 409,
-    message: 'The hash is not the one of the request.',
-    fix: 'Look at the request again, and decide on what it says now.',
-  },
-  'approval.too_few_people': {
-    status: 409,
-    message: 'There are fewer people who could approve this than have to.',
-    fix: 'Invite more people who may decide, other than yourself.',
-  },
-  'approval.too_many_open': {
-    status: 409,
-    message: 'You have too many requests that still wait for others.',
-    fix: 'Have them decided, or take back those that are not wanted any more.',
-  },
-  'signature.needed': {
-    status: 428,
-    message: 'This needs an electronic signature.',
-    fix: 'Repeat the request with your password and a one-time code as its signature.',
-    state: 'signature-needed',
-  },
-  'person.exists': {
-    status: 409,
-    message: 'A person with that sign-in name exists.',
-    fix: 'Use another sign-in name, or invite that person anew.',
-  },
-  'person.unknown': {
-    status: 404,
-    message: 'There is no such person.',
-    fix: 'List the people and use the id of one.',
-  },
-  'person.self': {
-    status: 403,
-    message: 'Nobody changes their own roles, or what they sign in with.',
-    fix: 'Ask somebody else who manages people.',
-  },
-  'person.left': {
-    status: 409,
-    message: 'The person has left.',
-    fix: 'Invite them under another sign-in name if they are back.',
-  },
-  'person.generic_name': {
-    status: 400,
-    message: 'The sign-in name is that of a function and not of a person.',
-    fix: 'Give each person a sign-in name of their own.',
-  },
-  'roles.conflict': {
-    status: 409,
-    message: 'The roles would let one person administer keys and use them.',
-    fix: 'Give the roles to two people.',
-  },
-  'roles.foreign': {
-    status: 400,
-    message: 'The role does not belong here: people of the instance and of tenants have different ones.',
-    fix: 'Use a role that docs/operations.md lists for this place.',
-  },
-  'enrolment.not_begun': {
-    status: 409,
-    message: 'There is no generator of one-time codes to confirm yet.',
-    fix: 'Begin the enrolment first; it shows the generator.',
-  },
-  'enrolment.code_wrong': {
-    status: 400,
-    message: 'The code is not one of the generator that was shown.',
-    fix: 'Check the clock of the device and enter the present code.',
-  },
-  'password.weak': {
-    status: 400,
-    message: 'The password is too short, or one of those that are guessed first.',
-    fix: 'Choose at least 8 characters that are not a common password or your name.',
-  },
+  ...accessErrors,
+  ...exitErrors,
   'tenant.sealed': {
     status: 423,
     message: 'The tenant is sealed: none of its keys can be used.',
@@ -185,6 +58,8 @@ export const errors = {
     message: 'The tenant has no such study.',
     fix: 'List the studies and use the id of one.',
   },
+  ...keyUseErrors,
+  ...keyProtectionErrors,
   'system.exists': {
     status: 409,
     message: 'A system of that name exists.',
@@ -199,26 +74,6 @@ export const errors = {
     status: 404,
     message: 'The study has no subject with that alias.',
     fix: 'Create the subject in the study, or correct the alias.',
-  },
-  'credential.unknown': {
-    status: 404,
-    message: 'The tenant has no such credential.',
-    fix: 'List the credentials and use the id of one.',
-  },
-  'credential.last_custodian': {
-    status: 409,
-    message: 'It is the last credential of a custodian, and without one nobody can administer the tenant.',
-    fix: 'Issue a credential to another custodian first.',
-  },
-  'credential.expiry_required': {
-    status: 400,
-    message: 'A data-recovery credential needs an expiry date.',
-    fix: 'Give expiresAt: the day on which the recovery is to be over.',
-  },
-  'credential.scope': {
-    status: 400,
-    message: 'The role and the keys of the credential do not fit together.',
-    fix: 'A service needs a system and at least one key of it; other roles take neither.',
   },
   'key.unknown': {
     status: 404,
@@ -240,6 +95,21 @@ export const errors = {
     message: 'The key has been revoked.',
     fix: 'Use another key; what this one protected is read with a data-recovery credential and a reason.',
   },
+  'data_keys.too_many': {
+    status: 409,
+    message: 'So many data keys of one key cannot be registered.',
+    fix: 'Take those out that are not needed any more, or use a further key.',
+  },
+  'rewrap.unknown': {
+    status: 404,
+    message: 'There is no such rewrap.',
+    fix: 'List the rewraps with `trialkeep rewrap list`.',
+  },
+  'rewrap.transition_undefined': {
+    status: 409,
+    message: 'The rewrap is not in a state in which this can be done.',
+    fix: 'Show it with `trialkeep rewrap show`; start another one where it has ended and data keys are left.',
+  },
   'key.transition_undefined': {
     status: 409,
     message: 'The key cannot go from its present state to the one asked for.',
@@ -259,6 +129,27 @@ export const errors = {
     status: 400,
     message: 'The expiry date lies before the activation date.',
     fix: 'Give an expiry date after the activation date.',
+  },
+  'inventory.future': {
+    status: 400,
+    message: 'The inventory is asked for as of a time that has not come.',
+    fix: 'Give a time before now; for the present ask without a time.',
+  },
+  'inventory.before_ledger': {
+    status: 400,
+    message: 'The ledger had not begun at that time.',
+    fix: 'Give a time after the first entry of the ledger.',
+  },
+  'evidence.too_many_keys': {
+    status: 400,
+    message: 'One document does not hold so many keys.',
+    fix: 'Make one document for each system, or write the inventory as a table with `trialkeep inventory --csv`.',
+  },
+  'inventory.archived': {
+    status: 409,
+    message:
+      'The first entries of the ledger were pruned from the server, so that it cannot tell of every key.',
+    fix: 'Recompute it from an archive of the whole ledger, with `trialkeep inventory --ledger`.',
   },
   'context.invalid': {
     status: 400,
@@ -301,12 +192,52 @@ export const errors = {
     message: 'The ciphertext does not open: it was altered, or made under another key or context.',
     fix: 'Give the ciphertext, the key and the context exactly as they were when it was made.',
   },
+  ...destructionErrors,
+  ...keyTransferErrors,
+  ...tenantRootErrors,
+  ...revocationErrors,
   ...ledgerErrors,
   'server.busy': {
     status: 503,
     message: 'The server has more requests waiting than it takes.',
     fix: 'Try again after a moment; nothing was done.',
     state: 'try-again',
+  },
+  'server.not_ready': {
+    status: 503,
+    message: 'The server cannot answer operations at present.',
+    fix: 'Send requests to another node; why it is so, the log and the metrics of the server say.',
+  },
+  'server.sealed': {
+    status: 503,
+    message: 'The server is sealed: its custodians have not given their shares of the root of trust yet.',
+    fix: 'Custodians give them with `trialkeep unseal`; then the same can be sent again.',
+    state: 'try-again',
+  },
+  'unseal.share_malformed': {
+    status: 400,
+    message: 'The text is not a share of a root of trust.',
+    fix: 'Type the whole share as it was written down: TKS1 and 18 groups of four letters and digits.',
+  },
+  'unseal.share_mistyped': {
+    status: 400,
+    message: 'The share was not typed as it was written down.',
+    fix: 'Compare every group with what was written down, and type it again.',
+  },
+  'unseal.share_foreign': {
+    status: 409,
+    message: 'The share is of another set than the one that opens this server.',
+    fix: 'Give the share of the newest ceremony; shares of earlier ones are void.',
+  },
+  'unseal.share_wrong': {
+    status: 403,
+    message: 'The share is not the one that was made under its index.',
+    fix: 'Compare its fingerprint with the minutes of the ceremony; treat an altered share as an incident.',
+  },
+  'unseal.too_many': {
+    status: 429,
+    message: 'Too many shares came from this address in a short time.',
+    fix: 'Wait a few seconds, and give the share again.',
   },
   'server.in_recovery': {
     status: 503,

@@ -4,7 +4,17 @@ import { define } from './operation.ts';
 import { alias, closed, cursor, label, nextCursor, sha256Hex, time, uuid } from './schemas.ts';
 
 /** What an evidence document can be about (docs/formats/evidence-document.md). */
-export const evidenceKinds = ['audit.review', 'ledger.answer', 'subject.erasure'] as const;
+export const evidenceKinds = [
+  'audit.review',
+  'key.destruction',
+  'key.inventory',
+  'ledger.answer',
+  'revocation.drill',
+  'root.ceremony',
+  'study.erasure',
+  'subject.erasure',
+  'tenant.exit',
+] as const;
 export type EvidenceKind = (typeof evidenceKinds)[number];
 
 const evidence = Type.Object(
@@ -23,7 +33,7 @@ export const evidenceOperations = {
   'evidence.make': define({
     id: 'evidence.make',
     summary:
-      'Make an evidence document: the answer to a question, the certificate of an erasure, or an audit-trail review. The ledger takes up the hash of its content',
+      'Make an evidence document: the answer to a question, the certificate of an erasure, of a subject or a whole study, of the destruction of a key, or of the exit of a tenant, an audit-trail review, a drill, the inventory of keys, or the minutes of a key ceremony. The ledger takes up the hash of its content',
     method: 'POST',
     path: '/v1/evidence',
     input: Type.Object(
@@ -34,6 +44,11 @@ export const evidenceOperations = {
         study: Type.Optional(uuid),
         subject: Type.Optional(alias),
         review: Type.Optional(uuid),
+        key: Type.Optional(uuid),
+        drill: Type.Optional(uuid),
+        ceremony: Type.Optional(uuid),
+        asOf: Type.Optional(time),
+        system: Type.Optional(uuid),
       },
       closed,
     ),
@@ -42,19 +57,42 @@ export const evidenceOperations = {
     effect: 'change',
     keepsEpoch: true,
     record: 'entry',
-    recorded: ['kind', 'title', 'question', 'study', 'subject', 'review'],
+    recorded: [
+      'kind',
+      'title',
+      'question',
+      'study',
+      'subject',
+      'key',
+      'review',
+      'drill',
+      'ceremony',
+      'asOf',
+      'system',
+    ],
     reason: 'none',
     errors: [
       'study.unknown',
       'subject.unknown',
       'evidence.not_erased',
+      'evidence.not_destroyed',
+      'evidence.not_copied',
+      'key.unknown',
       'review.unknown',
       'review.not_closed',
+      'drill.unknown',
+      'entry.unknown',
+      'payload.withheld',
+      'drill.running',
+      'evidence.too_many_keys',
+      'inventory.future',
+      'inventory.before_ledger',
+      'inventory.archived',
       'question.times',
       'question.too_long',
       'question.indexing',
     ],
-    requirements: ['URS-037', 'URS-038', 'URS-039', 'URS-040', 'URS-079', 'URS-084'],
+    requirements: ['URS-037', 'URS-038', 'URS-039', 'URS-040', 'URS-005', 'URS-007', 'URS-079', 'URS-084'],
   }),
   'evidence.list': define({
     id: 'evidence.list',

@@ -54,7 +54,13 @@ export const ledgerOperations = {
     record: 'entry',
     recorded: ['entry'],
     reason: 'none',
-    errors: ['entry.unknown', 'payload.withheld', 'payload.erased'],
+    errors: [
+      'entry.unknown',
+      'payload.withheld',
+      'payload.erased',
+      'tenant.root_refused',
+      'tenant.root_unreachable',
+    ],
     requirements: ['URS-032', 'URS-037'],
   }),
   'ledger.checkpoint': define({

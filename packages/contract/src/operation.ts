@@ -18,6 +18,8 @@ export interface Operation<In extends TObject = TObject, Out extends TSchema = T
   /** Longest body of a request, where that is more than the 256 KiB of all others. */
   readonly maxBodyBytes?: number;
   readonly output: Out;
+  /** Many of that operation in one request, each with an outcome and an entry of its own: batches.ts. */
+  readonly batchOf?: string;
   /** What the answer's body is; `json` unless a published format says otherwise. */
   readonly produces?: 'json' | 'text' | 'bytes';
   /** Set where the same request is answered in the same way for good, so that the caller's own cache may keep the answer. */

@@ -17,6 +17,7 @@ export const permissions = [
   'keys:read',
   'keys:protect',
   'keys:process',
+  'keys:public',
   'ledger:read',
   'ledger:manage',
   'people:manage',
@@ -31,6 +32,13 @@ export const permissions = [
   'reviews:manage',
   'reviews:do',
   'evidence:make',
+  'revocations:do',
+  'holds:place',
+  'holds:release',
+  'holds:read',
+  'holders:manage',
+  'holders:read',
+  'roots:manage',
 ] as const;
 export type Permission = (typeof permissions)[number];
 
@@ -39,6 +47,7 @@ export const roles = {
   'instance-administrator': [
     'tenants:manage',
     'tenants:read',
+    'roots:manage',
     'people:manage',
     'people:read',
     'approvals:read',
@@ -50,6 +59,9 @@ export const roles = {
     'payloads:redact',
     'reviews:manage',
     'reviews:do',
+    'evidence:make',
+    'holders:manage',
+    'holders:read',
   ],
   /** Key custodian of one tenant: systems, keys, credentials and people. Answers never carry plaintext to this role. */
   custodian: [
@@ -63,6 +75,7 @@ export const roles = {
     'credentials:read',
     'keys:manage',
     'keys:read',
+    'keys:public',
     'people:manage',
     'people:read',
     'approvals:read',
@@ -76,10 +89,16 @@ export const roles = {
     'witnessing:manage',
     'payloads:redact',
     'reviews:manage',
+    'revocations:do',
+    'holds:place',
+    'holds:read',
+    'holders:manage',
+    'holders:read',
   ],
   /** Decides on what others ask for; manages nothing. */
   approver: [
     'keys:read',
+    'keys:public',
     'systems:read',
     'studies:read',
     'people:read',
@@ -88,6 +107,8 @@ export const roles = {
     'signatures:read',
     'evidence:make',
     'ledger:read',
+    'holds:read',
+    'holders:read',
   ],
   /** A connected system: protects and processes with the keys that its credential names, and no others (URS-012). */
   service: [
@@ -96,10 +117,11 @@ export const roles = {
     'studies:read',
     'keys:protect',
     'keys:process',
+    'keys:public',
     'uses:report',
   ],
   /** Reads what revoked and compromised keys protected, each time with a reason; never protects. */
-  'data-recovery': ['keys:read', 'keys:process', 'uses:report', 'ledger:read'],
+  'data-recovery': ['keys:read', 'keys:process', 'keys:public', 'uses:report', 'ledger:read'],
   /** Reads the ledger and the inventory, and reviews the audit trail. */
   auditor: [
     'studies:read',
@@ -107,12 +129,32 @@ export const roles = {
     'subjects:read',
     'credentials:read',
     'keys:read',
+    'keys:public',
     'people:read',
     'approvals:read',
     'signatures:read',
     'evidence:make',
     'ledger:read',
     'reviews:do',
+    'holds:read',
+    'holders:read',
+  ],
+  /** Says what must be kept, and when not any more; destroys and erases nothing. */
+  'records-manager': [
+    'studies:read',
+    'systems:read',
+    'subjects:read',
+    'keys:read',
+    'people:read',
+    'approvals:read',
+    'approvals:decide',
+    'signatures:read',
+    'evidence:make',
+    'ledger:read',
+    'holds:place',
+    'holds:release',
+    'holds:read',
+    'holders:read',
   ],
 } as const satisfies Record<string, readonly Permission[]>;
 export type Role = keyof typeof roles;
@@ -131,6 +173,7 @@ export const tenantPersonRoles = [
   'approver',
   'data-recovery',
   'auditor',
+  'records-manager',
 ] as const satisfies readonly Role[];
 /** The roles that a person of the instance can have. */
 export const instancePersonRoles = ['instance-administrator'] as const satisfies readonly Role[];
@@ -139,6 +182,9 @@ export const instancePersonRoles = ['instance-administrator'] as const satisfies
 export const conflictingPermissions: readonly (readonly [Permission, Permission])[] = [
   ['keys:manage', 'keys:process'],
   ['keys:manage', 'keys:protect'],
+  // Who destroys keys, or erases, does not end what stands against it (URS-006).
+  ['keys:manage', 'holds:release'],
+  ['subjects:manage', 'holds:release'],
 ];
 
 /** The first pair of permissions that these roles together would hold and nobody may; undefined where there is none. */

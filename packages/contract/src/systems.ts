@@ -7,7 +7,24 @@ import { alias, closed, cursor, label, nextCursor, reason, time, uuid } from './
 /** The kinds of connected computerised systems. */
 export const systemTypes = ['edc', 'etmf', 'ctms', 'wearable', 'other'] as const;
 
-const study = Type.Object({ id: uuid, protocol: label, title: label, createdAt: time }, closed);
+const study = Type.Object(
+  {
+    id: uuid,
+    protocol: label,
+    title: label,
+    createdAt: time,
+    state: Type.Enum(['active', 'waiting', 'erasing', 'erased'], {
+      description:
+        'waiting: its erasure waits for its date, and nobody uses keys in it; the others as for a subject',
+    }),
+  },
+  closed,
+);
+/** What is known of the erasure of a study. */
+const studyErasure = Type.Object(
+  { study: uuid, state: Type.Enum(['waiting', 'cancelled']), dueAt: time },
+  closed,
+);
 const system = Type.Object(
   { id: uuid, name: label, type: Type.Enum(systemTypes), vendor: label, createdAt: time },
   closed,
@@ -17,9 +34,9 @@ const subject = Type.Object(
     alias,
     study: uuid,
     createdAt: time,
-    state: Type.Enum(['active', 'erasing'], {
+    state: Type.Enum(['active', 'erasing', 'erased'], {
       description:
-        'erasing: its key is gone from the shred store; older copies of that store may still hold it',
+        'erasing: its key goes, and places that may still have it are left; erased: no registered place has it any more',
     }),
   },
   closed,
@@ -31,6 +48,9 @@ const credential = Type.Object(
     role: Type.Enum(Object.keys(roles) as Role[]),
     system: Type.Union([uuid, Type.Null()]),
     keys: Type.Array(uuid, { description: 'The keys it may use; empty for roles that use none' }),
+    accessKey: Type.Union([Type.String(), Type.Null()], {
+      description: 'AWS access key id, where it signs its requests; null: it sends its secret',
+    }),
     state: Type.Enum(['active', 'revoked']),
     createdAt: time,
     expiresAt: Type.Union([time, Type.Null()]),
@@ -69,6 +89,48 @@ export const systemOperations = {
     reason: 'none',
     errors: [],
     requirements: ['URS-007'],
+  }),
+  'studies.erase': define({
+    id: 'studies.erase',
+    summary:
+      "Have a study's key and those of all its participants destroyed after a waiting period, in which nobody uses keys in it",
+    method: 'POST',
+    path: '/v1/studies/{study}/erase',
+    input: Type.Object(
+      {
+        study: uuid,
+        waitingDays: Type.Optional(
+          Type.Integer({ minimum: 7, maximum: 30, description: 'From the approval on; 30 by default' }),
+        ),
+        reason,
+      },
+      closed,
+    ),
+    output: studyErasure,
+    permission: 'subjects:manage',
+    approval: { people: 2, withinDays: 7 },
+    effect: 'change',
+    record: 'entry',
+    recorded: ['waitingDays', 'reason'],
+    reason: 'required',
+    errors: ['study.unknown', 'study.erasing', 'hold.applies'],
+    requirements: ['URS-006', 'URS-010', 'URS-037'],
+  }),
+  'studies.cancel-erasure': define({
+    id: 'studies.cancel-erasure',
+    urgent: true,
+    summary: 'Call off the erasure of a study while it waits',
+    method: 'POST',
+    path: '/v1/studies/{study}/cancel-erasure',
+    input: Type.Object({ study: uuid, reason }, closed),
+    output: studyErasure,
+    permission: 'subjects:manage',
+    effect: 'change',
+    record: 'entry',
+    recorded: ['reason'],
+    reason: 'required',
+    errors: ['study.unknown', 'study.erasure_none'],
+    requirements: ['URS-006'],
   }),
   'systems.create': define({
     id: 'systems.create',
@@ -118,7 +180,7 @@ export const systemOperations = {
     record: 'entry',
     recorded: [],
     reason: 'none',
-    errors: ['study.unknown'],
+    errors: ['study.unknown', 'study.erasing'],
     requirements: ['URS-037', 'URS-043'],
   }),
   'subjects.list': define({
@@ -149,8 +211,8 @@ export const systemOperations = {
     record: 'entry',
     recorded: ['reason'],
     reason: 'required',
-    errors: ['study.unknown', 'subject.unknown'],
-    requirements: ['URS-010', 'URS-037'],
+    errors: ['study.unknown', 'subject.unknown', 'hold.applies'],
+    requirements: ['URS-006', 'URS-010', 'URS-037'],
   }),
   'credentials.issue': define({
     id: 'credentials.issue',
@@ -163,6 +225,12 @@ export const systemOperations = {
         role: Type.Enum(issuableRoles),
         system: Type.Optional(uuid),
         keys: Type.Optional(Type.Array(uuid, { maxItems: 100, uniqueItems: true })),
+        form: Type.Optional(
+          Type.Enum(['bearer', 'access-key'], {
+            description:
+              'bearer, by default: the secret is sent with each request; access-key: requests are signed with it (AWS Signature Version 4)',
+          }),
+        ),
         expiresAt: Type.Optional(time),
       },
       closed,
@@ -171,7 +239,7 @@ export const systemOperations = {
     permission: 'credentials:manage',
     effect: 'change',
     record: 'entry',
-    recorded: ['name', 'role', 'system', 'keys', 'expiresAt'],
+    recorded: ['name', 'role', 'system', 'keys', 'form', 'expiresAt'],
     reason: 'none',
     errors: [
       'system.unknown',

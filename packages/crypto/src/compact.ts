@@ -16,6 +16,7 @@ const suite = 1;
 const saltBytes = 32;
 const commitmentOffset = 50;
 const ciphertextOffset = 82;
+const okmBytes = 64;
 const label = Buffer.from('trialkeep/compact/v1\0');
 
 /** A key version and its place: what the compact form binds a ciphertext to. Identifiers have 16 bytes. */
@@ -49,21 +50,54 @@ export function sealCompactWithSalt(
   o: CompactKey & { readonly context: EncryptionContext; readonly plaintext: Uint8Array },
   salt: Uint8Array,
 ): Buffer {
-  requireBytes(o.keyVersionId, idBytes, 'keyVersionId');
-  if (o.plaintext.length > maximumCompactPlaintextBytes) throw new CryptoError('crypto.plaintext_too_long');
+  const head = compactHead(o, salt);
+  return sealDerived(head, derive(o, head), o.plaintext);
+}
 
-  const sealed = Buffer.alloc(compactOverheadBytes + o.plaintext.length);
-  sealed[0] = version;
-  sealed[1] = suite;
-  sealed.set(o.keyVersionId, 2);
-  sealed.set(salt, 2 + idBytes);
-  const derived = derive(o, sealed.subarray(0, commitmentOffset));
+/** A key version that stays where it is, in a token: what the compact form has of it is one HMAC for each ciphertext. */
+export type RemoteCompactKey = Omit<CompactKey, 'key'> &
+  Readonly<{
+    /** HMAC-SHA-512 under the key version (FIPS 198-1): 64 bytes, which are zeroed here. */
+    mac(message: Uint8Array): Promise<Buffer>;
+  }>;
+
+/** `sealCompact` under a key version that stays where it is. @throws CryptoError as `sealCompact`, and what `mac` throws */
+export async function sealCompactRemote(
+  o: RemoteCompactKey & { readonly context: EncryptionContext; readonly plaintext: Uint8Array },
+): Promise<Buffer> {
+  const head = compactHead(o, randomBytes(saltBytes));
+  return sealDerived(head, await deriveRemote(o, head), o.plaintext);
+}
+
+/** `openCompact` under a key version that stays where it is. @throws CryptoError as `openCompact`, and what `mac` throws */
+export async function openCompactRemote(
+  o: Omit<RemoteCompactKey, 'keyVersionId'> & {
+    readonly context: EncryptionContext;
+    readonly ciphertext: Uint8Array;
+  },
+): Promise<Buffer> {
+  requireCompact(o.ciphertext);
+  return openDerived(await deriveRemote(o, o.ciphertext.subarray(0, commitmentOffset)), o.ciphertext);
+}
+
+function compactHead(
+  { keyVersionId, plaintext }: { readonly keyVersionId: Uint8Array; readonly plaintext: Uint8Array },
+  salt: Uint8Array,
+): Buffer {
+  requireBytes(keyVersionId, idBytes, 'keyVersionId');
+  if (plaintext.length > maximumCompactPlaintextBytes) throw new CryptoError('crypto.plaintext_too_long');
+  return Buffer.concat([Buffer.of(version, suite), keyVersionId, salt]);
+}
+
+function sealDerived(head: Buffer, derived: Derived, plaintext: Uint8Array): Buffer {
+  const sealed = Buffer.alloc(compactOverheadBytes + plaintext.length);
+  sealed.set(head);
   sealed.set(derived.commitment, commitmentOffset);
   const { ciphertext, tag } = encrypt(
     derived.key,
     zeroNonce,
     sealed.subarray(0, ciphertextOffset),
-    o.plaintext,
+    plaintext,
   );
   sealed.set(ciphertext, ciphertextOffset);
   sealed.set(tag, ciphertextOffset + ciphertext.length);
@@ -85,18 +119,21 @@ export function openCompact(
   },
 ): Buffer {
   requireCompact(o.ciphertext);
-  const tagOffset = o.ciphertext.length - aes256Gcm.tagBytes;
-  const derived = derive(o, o.ciphertext.subarray(0, commitmentOffset));
+  return openDerived(derive(o, o.ciphertext.subarray(0, commitmentOffset)), o.ciphertext);
+}
+
+function openDerived(derived: Derived, ciphertext: Uint8Array): Buffer {
+  const tagOffset = ciphertext.length - aes256Gcm.tagBytes;
   // The commitment first: without it a ciphertext could be made that opens under two keys.
-  if (!timingSafeEqual(derived.commitment, o.ciphertext.subarray(commitmentOffset, ciphertextOffset))) {
+  if (!timingSafeEqual(derived.commitment, ciphertext.subarray(commitmentOffset, ciphertextOffset))) {
     throw new CryptoError('crypto.ciphertext_invalid');
   }
   const plaintext = decrypt(
     derived.key,
     zeroNonce,
-    o.ciphertext.subarray(0, ciphertextOffset),
-    o.ciphertext.subarray(ciphertextOffset, tagOffset),
-    o.ciphertext.subarray(tagOffset),
+    ciphertext.subarray(0, ciphertextOffset),
+    ciphertext.subarray(ciphertextOffset, tagOffset),
+    ciphertext.subarray(tagOffset),
   );
   if (plaintext === undefined) throw new CryptoError('crypto.ciphertext_invalid');
   return plaintext;
@@ -126,15 +163,33 @@ function requireCompact(ciphertext: Uint8Array): void {
   }
 }
 
-function derive(
-  o: Omit<CompactKey, 'keyVersionId'> & { readonly context: EncryptionContext },
-  head: Uint8Array,
-): { key: KeyObject; commitment: Buffer } {
+/** What one ciphertext is encrypted under, and the commitment to the key version that it followed from. */
+interface Derived {
+  readonly key: KeyObject;
+  readonly commitment: Buffer;
+}
+
+type Bound = Pick<CompactKey, 'tenantId' | 'keyId'> & { readonly context: EncryptionContext };
+
+function derive(o: Omit<CompactKey, 'keyVersionId'> & Bound, head: Uint8Array): Derived {
   requireSymmetricKey(o.key);
-  requireBytes(o.tenantId, idBytes, 'tenantId');
-  requireBytes(o.keyId, idBytes, 'keyId');
-  const contextDigest = hash('sha256', encodeContext(o.context), 'buffer');
-  const okm = hkdfExpand(o.key, Buffer.concat([label, head, o.tenantId, o.keyId, contextDigest]));
+  return split(hkdfExpand(o.key, infoOf(o, head)));
+}
+
+async function deriveRemote(o: Omit<RemoteCompactKey, 'keyVersionId'> & Bound, head: Uint8Array) {
+  const okm = await o.mac(Buffer.concat([infoOf(o, head), Buffer.of(1)]));
+  requireBytes(okm, okmBytes, 'mac');
+  return split(okm);
+}
+
+function infoOf({ tenantId, keyId, context }: Bound, head: Uint8Array): Buffer {
+  requireBytes(tenantId, idBytes, 'tenantId');
+  requireBytes(keyId, idBytes, 'keyId');
+  const contextDigest = hash('sha256', encodeContext(context), 'buffer');
+  return Buffer.concat([label, head, tenantId, keyId, contextDigest]);
+}
+
+function split(okm: Buffer): Derived {
   const key = createSecretKey(okm.subarray(0, aes256Gcm.keyBytes));
   okm.fill(0, 0, aes256Gcm.keyBytes);
   return { key, commitment: okm.subarray(aes256Gcm.keyBytes) };

@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { requireBytes } from './checks.ts';
-import { openCompact, compactKeyVersionId, sealCompact, type CompactKey } from './compact.ts';
+import {
+  compactKeyVersionId,
+  openCompact,
+  openCompactRemote,
+  sealCompact,
+  sealCompactRemote,
+  type CompactKey,
+  type RemoteCompactKey,
+} from './compact.ts';
 import type { EncryptionContext } from './context.ts';
 import { CryptoError } from './errors.ts';
 
@@ -46,13 +54,43 @@ export function sealDataKey(o: {
   readonly inner?: CompactKey | undefined;
   readonly context: EncryptionContext;
 }): Buffer {
-  requireBytes(o.dataKey, dataKeyBytes, 'dataKey');
   const context = dataKeyContext(o.context);
-  const bare = typed(bareType, o.dataKey);
+  const content = contentOf(o);
   try {
-    const content =
-      o.inner === undefined ? bare : typed(innerType, sealCompact({ ...o.inner, context, plaintext: bare }));
     return sealCompact({ ...o.outer, context, plaintext: content });
+  } finally {
+    content.fill(0);
+  }
+}
+
+/** `sealDataKey` where the system's key stays in a token. @throws CryptoError as `sealDataKey`, and what `mac` throws */
+export async function sealDataKeyRemote(o: {
+  readonly dataKey: Uint8Array;
+  readonly outer: RemoteCompactKey;
+  readonly inner?: CompactKey | undefined;
+  readonly context: EncryptionContext;
+}): Promise<Buffer> {
+  const context = dataKeyContext(o.context);
+  const content = contentOf(o);
+  try {
+    return await sealCompactRemote({ ...o.outer, context, plaintext: content });
+  } finally {
+    content.fill(0);
+  }
+}
+
+/** What the outer layer holds; owned by the caller, who zeroes it. */
+function contentOf(o: {
+  readonly dataKey: Uint8Array;
+  readonly inner?: CompactKey | undefined;
+  readonly context: EncryptionContext;
+}): Buffer {
+  requireBytes(o.dataKey, dataKeyBytes, 'dataKey');
+  const bare = typed(bareType, o.dataKey);
+  if (o.inner === undefined) return bare;
+  try {
+    const context = dataKeyContext(o.context);
+    return typed(innerType, sealCompact({ ...o.inner, context, plaintext: bare }));
   } finally {
     bare.fill(0);
   }
@@ -78,7 +116,10 @@ export function openDataKeyLayer(o: {
   readonly context: EncryptionContext;
 }): DataKeyLayer {
   const context = dataKeyContext(o.context);
-  const content = openCompact({ ...o.key, context, ciphertext: o.ciphertext });
+  return layerOf(openCompact({ ...o.key, context, ciphertext: o.ciphertext }));
+}
+
+function layerOf(content: Buffer): DataKeyLayer {
   const value = content.subarray(1);
   if (content[0] === bareType && value.length === dataKeyBytes) return { dataKey: value };
   if (content[0] === innerType) return { inner: value, innerKeyVersionId: compactKeyVersionId(value) };
@@ -97,16 +138,31 @@ export function openDataKeyLayer(o: {
  * @throws CryptoError as `openCompact`; `crypto.inner_key_missing`, `crypto.inner_key_unexpected`,
  *   `crypto.context_invalid`
  */
-export function openDataKey(o: {
-  readonly ciphertext: Uint8Array;
-  readonly outer: Omit<CompactKey, 'keyVersionId'>;
+export function openDataKey(
+  o: { readonly ciphertext: Uint8Array; readonly outer: Omit<CompactKey, 'keyVersionId'> } & Expected,
+): Buffer {
+  const layer = openDataKeyLayer({ ciphertext: o.ciphertext, key: o.outer, context: o.context });
+  return innermostOf(layer, o);
+}
+
+/** `openDataKey` where the system's key stays in a token. @throws CryptoError as `openDataKey`, and what `mac` throws */
+export async function openDataKeyRemote(
+  o: { readonly ciphertext: Uint8Array; readonly outer: Omit<RemoteCompactKey, 'keyVersionId'> } & Expected,
+): Promise<Buffer> {
+  const context = dataKeyContext(o.context);
+  return innermostOf(layerOf(await openCompactRemote({ ...o.outer, context, ciphertext: o.ciphertext })), o);
+}
+
+/** The layers that a caller expects below the outer one. */
+interface Expected {
   readonly inner?:
     | Omit<CompactKey, 'keyVersionId'>
     | ((keyVersionId: Uint8Array) => Omit<CompactKey, 'keyVersionId'>)
     | undefined;
   readonly context: EncryptionContext;
-}): Buffer {
-  const layer = openDataKeyLayer({ ciphertext: o.ciphertext, key: o.outer, context: o.context });
+}
+
+function innermostOf(layer: DataKeyLayer, o: Expected): Buffer {
   if (layer.dataKey !== undefined) {
     if (o.inner === undefined) return layer.dataKey;
     layer.dataKey.fill(0);
@@ -117,6 +173,31 @@ export function openDataKey(o: {
   const innermost = openDataKeyLayer({ ciphertext: layer.inner, key, context: o.context });
   if (innermost.dataKey === undefined) throw new CryptoError('crypto.ciphertext_invalid');
   return innermost.dataKey;
+}
+
+/**
+ * Moves a data key from one version of the outer key to another, of the same key and place. What is inside, and the key of an
+ * inner layer, stays as it is: neither the data key nor whoever holds the inner key takes part.
+ *
+ * @param o.from the version that `ciphertext` names
+ * @param o.context as for `sealDataKey`
+ * @returns as long as `ciphertext`
+ * @throws CryptoError as `openDataKeyLayer`
+ */
+export function rewrapDataKey(o: {
+  readonly ciphertext: Uint8Array;
+  readonly from: Omit<CompactKey, 'keyVersionId'>;
+  readonly to: CompactKey;
+  readonly context: EncryptionContext;
+}): Buffer {
+  const { dataKey, inner } = openDataKeyLayer({ ciphertext: o.ciphertext, key: o.from, context: o.context });
+  const content = dataKey === undefined ? typed(innerType, inner) : typed(bareType, dataKey);
+  try {
+    return sealCompact({ ...o.to, context: dataKeyContext(o.context), plaintext: content });
+  } finally {
+    content.fill(0);
+    dataKey?.fill(0);
+  }
 }
 
 function typed(type: number, value: Uint8Array): Buffer {

@@ -61,6 +61,14 @@ export const cryptoErrors = {
     message: 'The bytes are not a wrapped key.',
     fix: 'Restore the key store from a backup.',
   },
+  'crypto.material_invalid': {
+    message: 'The bytes are not a valid key of the algorithm in the form that it is imported in.',
+    fix: 'Bring the raw key of a symmetric algorithm, or the private key as PKCS #8 in DER, unencrypted, with nothing behind it.',
+  },
+  'crypto.material_weak': {
+    message: 'The key material can be guessed, or is published.',
+    fix: 'Make a new key with a random generator that is meant for keys.',
+  },
   'crypto.inner_key_missing': {
     message: 'The data key is also sealed under the key of a study or subject, and none was given.',
     fix: 'Pass the key of the study or subject that the encryption context names.',
@@ -216,6 +224,30 @@ export const cryptoErrors = {
   'crypto.passphrase_wrong': {
     message: 'The passphrase is not that of the escrow key, or the file was altered.',
     fix: 'Try the passphrase again; if it is right, use another copy of the file.',
+  },
+  'crypto.share_malformed': {
+    message: 'The text is not a share of a secret.',
+    fix: 'Type the whole share as it was written down: TKS1 and 18 groups of four letters and digits.',
+  },
+  'crypto.share_mistyped': {
+    message: 'The share was not typed as it was written down.',
+    fix: 'Compare every group with what was written down, and type it again.',
+  },
+  'crypto.shares_too_few': {
+    message: 'There are fewer shares than are needed.',
+    fix: 'Give as many shares as the set needs; each of them says how many.',
+  },
+  'crypto.shares_foreign': {
+    message: 'The shares are not all of one set.',
+    fix: 'Give shares of one set only; the first eight characters behind TKS1 are the same in all of them.',
+  },
+  'crypto.shares_repeated': {
+    message: 'A share was given twice.',
+    fix: 'Give different shares, one of each custodian.',
+  },
+  'crypto.shares_wrong': {
+    message: 'The shares do not give the secret that they are said to be of.',
+    fix: 'Compare the fingerprint of each share with the minutes of the ceremony, and leave the wrong one out.',
   },
 } as const satisfies Record<string, ErrorText>;
 

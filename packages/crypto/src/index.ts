@@ -2,23 +2,44 @@ export { CryptoError, cryptoErrors, type CryptoErrorCode } from './errors.ts';
 export {
   escrowProfiles,
   generateKey,
+  isForPurpose,
+  keyAlgorithm,
   keyAlgorithms,
   keyPurposes,
+  signatureAlgorithms,
   type KeyAlgorithm,
   type KeyPurpose,
+  type SignatureAlgorithm,
+  type SystemKeyPurpose,
   type EscrowProfile,
   type HpkeSuite,
   type PasswordHashAlgorithm,
   type RsaOaepHash,
 } from './registry.ts';
+export { compactKeyOfExit, decodeExitKeys, encodeExitKey, type ExitKey } from './exit/key-record.ts';
+export {
+  exitPageContext,
+  exitParts,
+  firstOpened,
+  isExitReceipt,
+  maximumExitPageBytes,
+  maximumExitPages,
+  nextOpened,
+  signExitReceipt,
+  type ExitOpened,
+  type ExitPart,
+} from './exit/package.ts';
 export { decodeContext, encodeContext, maximumContextBytes, type EncryptionContext } from './context.ts';
 export {
   compactKeyVersionId,
   compactOverheadBytes,
   maximumCompactPlaintextBytes,
   openCompact,
+  openCompactRemote,
   sealCompact,
+  sealCompactRemote,
   type CompactKey,
+  type RemoteCompactKey,
 } from './compact.ts';
 export {
   dataKeyBytes,
@@ -26,17 +47,47 @@ export {
   generateDataKey,
   openDataKey,
   openDataKeyLayer,
+  openDataKeyRemote,
+  rewrapDataKey,
   sealDataKey,
+  sealDataKeyRemote,
   type DataKeyLayer,
 } from './data-key.ts';
 export {
   decodeKeyStructure,
   encodeKeyStructure,
+  parseKeyStructure,
   unwrapKey,
   wrapKey,
   wrappedKeyBytes,
   type KeyPlace,
 } from './wrapped-key.ts';
+export { decapsulateMlKem768, deriveSharedSecret, mlKem768CiphertextBytes } from './keys/agree.ts';
+export { isMac, macWith } from './keys/mac.ts';
+export {
+  encodePublicKey,
+  exportSecret,
+  generateKeyMaterial,
+  importSecret,
+  parsePublicKey,
+  type KeyMaterial,
+} from './keys/material.ts';
+export { decodeOaep, decryptOaep, encryptOaep } from './keys/oaep.ts';
+export {
+  ecdsaDer,
+  signatureAlgorithmsOf,
+  signWith,
+  verifyWith,
+  type EcdsaEncoding,
+  type Signed,
+} from './keys/sign.ts';
+export {
+  importableAlgorithms,
+  maximumMaterialBytes,
+  readMaterial,
+  type ImportableAlgorithm,
+} from './keys/imported.ts';
+export { unwrapKwp, unwrapRsaAes, wrapKwp, wrapRsaAes } from './keys/key-wrap.ts';
 export { commitmentKeyBytes, commitPayload, verifyPayload } from './commitment.ts';
 export {
   equalSecrets,
@@ -120,6 +171,17 @@ export {
   type EscrowKey,
   type EscrowRecipient,
 } from './recipients/escrow-key.ts';
+export {
+  formatShare,
+  isShareSet,
+  maximumShareCharacters,
+  maximumShares,
+  parseShare,
+  shareFingerprint,
+  sharedSecretBytes,
+  type Share,
+} from './shares/share.ts';
+export { combineShares, commitToSecret, splitSecret, type ShareSizes } from './shares/split.ts';
 export { fieldKeyReference, FieldKey, fieldOverheadBytes, keyReferenceBytes } from './field/field-key.ts';
 export {
   BlindIndex,

@@ -12,7 +12,12 @@ import {
   type SecretKind,
 } from './index.ts';
 
-const prefixes: Record<SecretKind, string> = { credential: 'tkc_', session: 'tks_', invitation: 'tki_' };
+const prefixes: Record<SecretKind, string> = {
+  credential: 'tkc_',
+  session: 'tks_',
+  invitation: 'tki_',
+  import: 'tkm_',
+};
 const kinds = Object.keys(prefixes) as SecretKind[];
 
 test('a known credential hash', () => {

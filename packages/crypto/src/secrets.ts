@@ -13,6 +13,8 @@ const kinds = {
   session: { prefix: 'tks_', label: 'trialkeep/session/v1\0' },
   /** of a person who is to enrol, once */
   invitation: { prefix: 'tki_', label: 'trialkeep/invitation/v1\0' },
+  /** of a person who brings key material, once; lets nobody in anywhere else */
+  import: { prefix: 'tkm_', label: 'trialkeep/import/v1\0' },
 } as const;
 
 export type SecretKind = keyof typeof kinds;
@@ -32,7 +34,7 @@ export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * A fresh bearer secret: the prefix of its kind (`tkc_`, `tks_`, `tki_`) and 256 random bits as base64url (RFC
+ * A fresh bearer secret: the prefix of its kind (`tkc_`, `tks_`, `tki_`, `tkm_`) and 256 random bits as base64url (RFC
  * 4648 section 5), 47 characters. It is shown or sent once and never stored; `hashSecret` is.
  */
 export function generateSecret(kind: SecretKind): string {

@@ -7,6 +7,10 @@ import {
   ed25519PublicKey,
   encodeKeyStructure,
   generateKey,
+  generateKeyMaterial,
+  importSecret,
+  isForPurpose,
+  keyAlgorithms,
   keyPurposes,
   signEd25519,
   unwrapKey,
@@ -14,6 +18,7 @@ import {
   wrapKey,
   wrappedKeyBytes,
   type CryptoErrorCode,
+  type KeyAlgorithm,
   type KeyPlace,
 } from './index.ts';
 import { wrapKeyWithSalt } from './wrapped-key.ts';
@@ -27,6 +32,7 @@ interface WrapVector {
     keyId: string;
     versionId: string;
     purpose: KeyPlace['purpose'];
+    algorithm?: KeyAlgorithm;
   };
   salt: string;
   secret: string;
@@ -49,6 +55,9 @@ function placeOf({ place }: WrapVector): KeyPlace {
 }
 
 function keyOf({ place, secret }: WrapVector) {
+  if (place.algorithm !== undefined) {
+    return importSecret(place.algorithm, bytes(secret)) ?? assert.fail(place.algorithm);
+  }
   if (place.purpose !== 'sign') return key(secret);
   const der = Buffer.from(`302e020100300506032b657004220420${secret}`, 'hex');
   return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
@@ -86,7 +95,9 @@ test('a key of each purpose comes back, and the wrapped key does not contain it 
   for (const purpose of Object.keys(keyPurposes) as KeyPlace['purpose'][]) {
     const wrappingKey = generateKey('AES_256');
     const place = freshPlace(purpose);
-    const secret = generateKey(keyPurposes[purpose].algorithm);
+    const { algorithm } = keyPurposes[purpose];
+    if (algorithm === undefined) continue;
+    const secret = generateKey(algorithm);
     const wrapped = wrapKey({ wrappingKey, place, key: secret });
     assert.equal(wrapped.length, wrappedKeyBytes);
     assert.ok(unwrapKey({ wrappingKey, place, wrapped }).equals(secret));
@@ -98,6 +109,50 @@ test('a key of each purpose comes back, and the wrapped key does not contain it 
           : secret.export({ format: 'der', type: 'pkcs8' }).subarray(16);
     assert.equal(material.length, 32);
     assert.ok(!wrapped.includes(material));
+  }
+});
+
+test("a system's key of each algorithm comes back at its own purpose, and at no other place [URS-008] [URS-045]", async () => {
+  const wrappingKey = generateKey('AES_256');
+  const algorithms = (Object.keys(keyAlgorithms) as KeyAlgorithm[]).filter((name) => name !== 'RSA_4096');
+  const purposes = Object.keys(keyPurposes) as KeyPlace['purpose'][];
+  for (const algorithm of algorithms) {
+    const { secret } = await generateKeyMaterial(algorithm);
+    for (const purpose of purposes) {
+      const place: KeyPlace = { ...freshPlace(purpose), algorithm };
+      if (!isForPurpose(algorithm, purpose) && keyPurposes[purpose].algorithm !== algorithm) {
+        assert.throws(
+          () => wrapKey({ wrappingKey, place, key: secret }),
+          withCode('crypto.argument_invalid'),
+        );
+        continue;
+      }
+      const wrapped = wrapKey({ wrappingKey, place, key: secret });
+      assert.ok(unwrapKey({ wrappingKey, place, wrapped }).equals(secret), `${algorithm} ${purpose}`);
+      for (const other of algorithms) {
+        if (other === algorithm || !isForPurpose(other, purpose)) continue;
+        const moved = { wrappingKey, place: { ...place, algorithm: other }, wrapped };
+        assert.throws(
+          () => unwrapKey(moved),
+          withCode('crypto.wrapped_key_invalid', 'crypto.wrapped_key_malformed'),
+        );
+      }
+    }
+  }
+});
+
+test('a key of one algorithm is not wrapped as one of another [URS-045]', async () => {
+  const wrappingKey = generateKey('AES_256');
+  const { secret: p256 } = await generateKeyMaterial('ECC_NIST_P256');
+  const { secret: rsa } = await generateKeyMaterial('RSA_2048');
+  for (const [algorithm, key] of [
+    ['ECC_NIST_P384', p256],
+    ['ED25519', p256],
+    ['RSA_3072', rsa],
+    ['ML_DSA_65', rsa],
+  ] as const) {
+    const place: KeyPlace = { ...freshPlace('sign'), algorithm };
+    assert.throws(() => wrapKey({ wrappingKey, place, key }), withCode('crypto.key_unsuitable'));
   }
 });
 

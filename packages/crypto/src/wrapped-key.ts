@@ -1,9 +1,12 @@
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { exportSecret, importSecret, secretLengths } from './keys/material.ts';
 import { idBytes, requireBytes, requireSymmetricKey } from './checks.ts';
 import { CryptoError } from './errors.ts';
 import { decrypt, encrypt, hkdfExpand, zeroNonce } from './primitives.ts';
 import {
   aes256Gcm,
+  isForPurpose,
+  keyAlgorithm,
   keyAlgorithms,
   keyPurposes,
   requireSuite,
@@ -11,8 +14,6 @@ import {
   type KeyAlgorithm,
   type KeyPurpose,
 } from './registry.ts';
-import { mlDsa44PrivateKey, mlDsa44Seed } from './ml-dsa.ts';
-import { ed25519PrivateKey, ed25519Seed } from './signature.ts';
 
 const kindBytes = {
   instance: 1,
@@ -25,6 +26,7 @@ const kindBytes = {
   payload: 8,
   backup: 9,
   authenticator: 10,
+  import: 11,
 } as const;
 
 /** Where a key belongs. A wrapped key opens only at the place it was wrapped for. */
@@ -37,6 +39,8 @@ export type KeyPlace = Readonly<{
   /** 16 bytes */
   versionId: Uint8Array;
   purpose: KeyPurpose;
+  /** Of a system's key, one that can have the purpose; absent for Trialkeep's own, whose purpose has one algorithm. */
+  algorithm?: KeyAlgorithm;
 }>;
 
 const version = 1;
@@ -44,18 +48,18 @@ const suite = 1;
 const saltBytes = 32;
 const headBytes = 2 + saltBytes;
 const placeBytes = 2 + 3 * idBytes;
-const secretBytes = 32;
-const structureBytes = placeBytes + 1 + secretBytes;
-/** Bytes of a wrapped key. */
-export const wrappedKeyBytes = headBytes + structureBytes + aes256Gcm.tagBytes;
+/** Bytes of a wrapped key beside its secret. */
+const overheadBytes = headBytes + placeBytes + 1 + aes256Gcm.tagBytes;
+/** Bytes of a wrapped key whose secret has 32 bytes: every one of Trialkeep's own. */
+export const wrappedKeyBytes = overheadBytes + 32;
 const label = Buffer.from('trialkeep/wrap/v1\0');
 
 /**
  * Wraps a key for its place (docs/formats/wrapped-key.md).
  *
  * @param o.wrappingKey 256-bit symmetric key
- * @param o.key 256-bit symmetric key or, for the purpose `sign`, an Ed25519 private key
- * @returns 133 bytes
+ * @param o.key symmetric or private key of the place's algorithm
+ * @returns 133 bytes where the secret has 32, more where it has more
  * @throws CryptoError `crypto.key_unsuitable`, `crypto.argument_invalid`
  */
 export function wrapKey(o: {
@@ -88,8 +92,7 @@ export function wrapKeyWithSalt(
 /**
  * Unwraps a key at its place.
  *
- * @returns a symmetric key, or for the purpose `sign` an Ed25519 private key; owned by the caller, and
- *   released with the last reference to it
+ * @returns a symmetric or private key of the place's algorithm; owned by the caller, and released with the last reference to it
  * @throws CryptoError `crypto.wrapped_key_invalid`; for bytes that are not of the form
  *   `crypto.wrapped_key_malformed`, `crypto.version_unknown`, `crypto.suite_unknown`
  */
@@ -103,10 +106,12 @@ export function unwrapKey(o: {
     throw new CryptoError('crypto.version_unknown', `wrapped key ${versionByte}`);
   }
   if (suiteByte !== undefined) requireSuite(wrapSuites, suiteByte, 2);
-  if (o.wrapped.length !== wrappedKeyBytes) throw new CryptoError('crypto.wrapped_key_malformed');
+  const { least, most } = secretLengths(algorithmOf(o.place));
+  const secretBytes = o.wrapped.length - overheadBytes;
+  if (secretBytes < least || secretBytes > most) throw new CryptoError('crypto.wrapped_key_malformed');
 
   const head = o.wrapped.subarray(0, headBytes);
-  const tagOffset = wrappedKeyBytes - aes256Gcm.tagBytes;
+  const tagOffset = o.wrapped.length - aes256Gcm.tagBytes;
   const structure = decrypt(
     derive(o.wrappingKey, head, encodePlace(o.place)),
     zeroNonce,
@@ -123,18 +128,18 @@ export function unwrapKey(o: {
 }
 
 /**
- * The typed structure that is wrapped: `place[50] ‖ u8 secret type ‖ secret[32]`. A root of trust whose own
+ * The typed structure that is wrapped: `place[50] ‖ u8 secret type ‖ secret`. A root of trust whose own
  * wrap takes no authenticated data wraps this, so that a swapped row is noticed there too.
  *
- * @returns 83 secret bytes, owned by the caller, who zeroes them
+ * @returns secret bytes, 83 for one of Trialkeep's own keys, owned by the caller, who zeroes them
  */
 export function encodeKeyStructure(place: KeyPlace, key: KeyObject): Buffer {
   const encodedPlace = encodePlace(place);
-  const { algorithm } = keyPurposes[place.purpose];
+  const algorithm = algorithmOf(place);
   const secret = exportSecret(algorithm, key);
-  const structure = Buffer.alloc(structureBytes);
+  const structure = Buffer.alloc(placeBytes + 1 + secret.length);
   structure.set(encodedPlace);
-  structure[placeBytes] = keyAlgorithms[algorithm].secretType;
+  structure[placeBytes] = keyAlgorithm(algorithm).secretType;
   structure.set(secret, placeBytes + 1);
   secret.fill(0);
   return structure;
@@ -147,17 +152,50 @@ export function encodeKeyStructure(place: KeyPlace, key: KeyObject): Buffer {
  */
 export function decodeKeyStructure(place: KeyPlace, structure: Uint8Array): KeyObject {
   const encodedPlace = encodePlace(place);
-  const { algorithm } = keyPurposes[place.purpose];
+  const algorithm = algorithmOf(place);
+  const isOfPlace =
+    Buffer.compare(encodedPlace, structure.subarray(0, placeBytes)) === 0 &&
+    structure[placeBytes] === keyAlgorithm(algorithm).secretType;
+  const key = isOfPlace ? importSecret(algorithm, structure.subarray(placeBytes + 1)) : undefined;
+  if (key === undefined) throw new CryptoError('crypto.wrapped_key_invalid');
+  return key;
+}
+
+/**
+ * Reads a structure whose place is not known beforehand. The bytes stay the caller's, who zeroes them.
+ *
+ * @throws CryptoError `crypto.wrapped_key_malformed` for bytes that are no structure of a known place and key
+ */
+export function parseKeyStructure(structure: Uint8Array): { place: KeyPlace; key: KeyObject } {
+  const kind = Object.entries(kindBytes).find(([, byte]) => byte === structure[0])?.[0];
+  const purpose = Object.entries(keyPurposes).find(([, { byte }]) => byte === structure[placeBytes - 1])?.[0];
+  const algorithm = Object.entries(keyAlgorithms).find(
+    ([, { secretType }]) => secretType === structure[placeBytes],
+  )?.[0];
   if (
-    structure.length !== structureBytes ||
-    Buffer.compare(encodedPlace, structure.subarray(0, placeBytes)) !== 0 ||
-    structure[placeBytes] !== keyAlgorithms[algorithm].secretType
+    structure.length <= placeBytes ||
+    kind === undefined ||
+    purpose === undefined ||
+    algorithm === undefined
   ) {
-    throw new CryptoError('crypto.wrapped_key_invalid');
+    throw new CryptoError('crypto.wrapped_key_malformed');
   }
-  const secret = structure.subarray(placeBytes + 1);
-  if (algorithm === 'ED25519') return ed25519PrivateKey(secret);
-  return algorithm === 'ML_DSA_44' ? mlDsa44PrivateKey(secret) : createSecretKey(secret);
+  const id = (index: number): Buffer =>
+    Buffer.from(structure.slice(1 + index * idBytes, 1 + (index + 1) * idBytes));
+  const place: KeyPlace = {
+    kind: kind as KeyPlace['kind'],
+    tenantId: id(0),
+    keyId: id(1),
+    versionId: id(2),
+    purpose: purpose as KeyPurpose,
+    ...(kind === 'system' && { algorithm: algorithm as KeyAlgorithm }),
+  };
+  try {
+    return { place, key: decodeKeyStructure(place, structure) };
+  } catch (error) {
+    if (error instanceof CryptoError) throw new CryptoError('crypto.wrapped_key_malformed');
+    throw error;
+  }
 }
 
 function derive(wrappingKey: KeyObject, head: Uint8Array, place: Uint8Array): KeyObject {
@@ -184,9 +222,13 @@ function encodePlace(place: KeyPlace): Buffer {
   ]);
 }
 
-function exportSecret(algorithm: KeyAlgorithm, key: KeyObject): Buffer {
-  if (algorithm === 'ED25519') return ed25519Seed(key);
-  if (algorithm === 'ML_DSA_44') return mlDsa44Seed(key);
-  requireSymmetricKey(key);
-  return key.export();
+/** The algorithm of the key at a place: the one that it names and that can have its purpose, or that of Trialkeep's own for the purpose. */
+function algorithmOf(place: KeyPlace): KeyAlgorithm {
+  const { purpose, algorithm } = place;
+  const own = Object.hasOwn(keyPurposes, purpose) ? keyPurposes[purpose].algorithm : undefined;
+  const named = algorithm ?? own;
+  if (named === undefined || (named !== own && !isForPurpose(named, purpose))) {
+    throw new CryptoError('crypto.argument_invalid', 'place');
+  }
+  return named;
 }

@@ -11,25 +11,43 @@ import {
 import { hex } from './hex.ts';
 import { EvidenceError } from './errors.ts';
 import { answerKind, type AnswerBody } from './kinds/answer.ts';
+import { ceremonyKind, type CeremonyBody } from './kinds/ceremony.ts';
+import { destructionKind, type DestructionBody } from './kinds/destruction.ts';
+import { drillKind, type DrillBody } from './kinds/drill.ts';
 import { erasureKind, type ErasureBody } from './kinds/erasure.ts';
+import { exitKind, type ExitBody } from './kinds/exit.ts';
+import { inventoryKind, type InventoryBody } from './kinds/inventory.ts';
 import type { Kind } from './kinds/kind.ts';
 import { reviewKind, type ReviewBody } from './kinds/review.ts';
+import { studyErasureKind, type StudyErasureBody } from './kinds/study-erasure.ts';
 import type { ListedEntry } from './listed.ts';
 import { isLine, isOrigin } from './shape.ts';
 
 /** Every kind of evidence document, by its id. */
 export const kinds = {
   'audit.review': reviewKind as unknown as Kind,
+  'key.destruction': destructionKind as unknown as Kind,
+  'key.inventory': inventoryKind as unknown as Kind,
   'ledger.answer': answerKind as unknown as Kind,
+  'root.ceremony': ceremonyKind as unknown as Kind,
+  'revocation.drill': drillKind as unknown as Kind,
+  'study.erasure': studyErasureKind as unknown as Kind,
   'subject.erasure': erasureKind as unknown as Kind,
+  'tenant.exit': exitKind as unknown as Kind,
 } as const satisfies Record<string, Kind>;
 export type KindId = keyof typeof kinds;
 
 /** The bodies of the kinds. */
 export type Bodies = {
   'audit.review': ReviewBody;
+  'key.destruction': DestructionBody;
+  'key.inventory': InventoryBody;
   'ledger.answer': AnswerBody;
+  'root.ceremony': CeremonyBody;
+  'revocation.drill': DrillBody;
+  'study.erasure': StudyErasureBody;
   'subject.erasure': ErasureBody;
+  'tenant.exit': ExitBody;
 };
 
 /** Longest content, bytes. */

@@ -225,6 +225,13 @@ test('what a body says of itself has to fit its entries [URS-037] [URS-038] [URS
   assert.deepEqual(await findingsOf(misfits.files), ['evidence.contradiction']);
   const misnamed = await sampleAnswer([useEntry(1, { outcome: 'refused' })]);
   assert.deepEqual(await findingsOf(misnamed.files), ['evidence.contradiction']);
+  // A re-encryption has two entries, of two kinds: the sample calls both of them decryptions.
+  const moved = { operation: 'keys.re-encrypt' };
+  const decrypted = await sampleAnswer([useEntry(1, moved)], moved);
+  assert.deepEqual(await findingsOf(decrypted.files), []);
+  const source = '00000000-0000-4000-8000-000000000000';
+  const encrypted = await sampleAnswer([useEntry(1, { ...moved, source })], moved);
+  assert.deepEqual(await findingsOf(encrypted.files), ['evidence.contradiction']);
   assert.deepEqual(await findingsOf((await sampleErasure({ state: 'erased' })).files), [
     'evidence.contradiction',
   ]);

@@ -1,4 +1,5 @@
 import { archiveErrors } from './archive/error-list.ts';
+import { exitErrors } from './exit/error-list.ts';
 
 /** What the reader of an error sees: one sentence, and what to do about it. */
 export interface ErrorText {
@@ -122,6 +123,14 @@ export const sdkErrors = {
   'receipts.recipient_unlogged': {
     message: 'The key is use-logged, and a further recipient could open what is sealed without a receipt.',
     fix: 'Seal under it for the server alone, or for escrow keys, whose openings are listed.',
+  },
+  'registry.full': {
+    message: 'So many data keys wait to be registered that this one was left out.',
+    fix: 'Check that the server can be reached; register the data keys of older files with `data-keys.register`.',
+  },
+  'registry.closed': {
+    message: 'The registry of data keys was closed before this one was registered.',
+    fix: 'Flush the registry before it is closed.',
   },
   'receipts.required': {
     message:
@@ -365,6 +374,7 @@ export const sdkErrors = {
     fix: 'Check its address, credentials and limits, and what it says in its own log; the stream goes on from there.',
   },
   ...archiveErrors,
+  ...exitErrors,
   'export.folder_not_empty': {
     message: 'The folder of the export holds something already, and nothing of it was touched.',
     fix: 'Name a new or an empty folder.',

@@ -4,6 +4,7 @@ import type { SQLInputValue } from 'node:sqlite';
 import { test } from 'node:test';
 import { makeService, makeTenant, refusal, shareServer } from './fixture.test.ts';
 import type { TestServer } from './fixture.test.ts';
+import { sealRow } from './keys/index.ts';
 
 const shared = shareServer();
 const plaintext = Buffer.from('a value').toString('base64');
@@ -133,6 +134,31 @@ test('versions of a key that somebody renumbered are not used [URS-003]', async 
   behindTheServer(server, 'update key_version set version = version + 10 where key = ?', made.key);
   await refresh();
   await assert.rejects(encrypt(), altered);
+});
+
+test('a version of a key whose date somebody changed is not used; older seals do not cover it [URS-003] [URS-008]', async () => {
+  const { server, made, encrypt, refresh } = await arrange();
+  const { ciphertext } = await encrypt();
+  await server.admit('keys.rotate', made.custodian, { key: made.key });
+  const { service, key } = made;
+  const open = async () => (await server.admit('keys.decrypt', service, { key, ciphertext })).version;
+  const later = 'update key_version set created_at = created_at + 1 where key = ?';
+  behindTheServer(server, later, key);
+  await refresh();
+  await assert.rejects(open(), altered);
+  const rowKey = await server.instance.hierarchy.rowKey(made.tenant);
+  const versions = await server.instance.database.read((tx) =>
+    tx.selectFrom('key_version').select(['id', 'version']).where('key', '=', key).execute(),
+  );
+  for (const { id, version } of versions) {
+    const seal = sealRow(rowKey, 'key_version', [id, key, version]);
+    behindTheServer(server, 'update key_version set seal = ? where id = ?', seal, id);
+  }
+  await refresh();
+  assert.equal(await open(), 1);
+  behindTheServer(server, 'update key_version set version = version + 10 where key = ?', key);
+  await refresh();
+  await assert.rejects(open(), altered);
 });
 
 test('a wrapped secret put in the place of another opens nothing [URS-008] [URS-049]', async () => {

@@ -1,67 +1,32 @@
-import { openApiDocument, operations } from '@trialkeep/contract';
-import type { OperationId } from '@trialkeep/contract';
-import {
-  Authenticator,
-  Passwords,
-  credentialImplementations,
-  peopleImplementations,
-} from './access/index.ts';
-import { approvalImplementations, executionTask, recoverApproved } from './approvals/index.ts';
-import {
-  UnauthenticatedCounter,
-  appendOwn,
-  checkpointHandler,
-  checkpointTask,
-  completeLogKeys,
-  ledgerImplementations,
-  pruneHandler,
-  pruneTask,
-  recordUnauthenticated,
-  retirementHandler,
-  retirementTask,
-  sealDraft,
-} from './audit/index.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { recoverApproved } from './approvals/index.ts';
+import { appendOwn, completeLogKeys, recordUnauthenticated, sealDraft } from './audit/index.ts';
 import type { Ledger } from './audit/index.ts';
-import { carryOutApproved } from './carry-out.ts';
-import { Commits } from './commit.ts';
-import { Effects, shredRemoval } from './effects/index.ts';
-import { evidenceImplementations } from './evidence/index.ts';
-import { Gate } from './gate.ts';
+import { UnsealingsFolder } from './ceremony/index.ts';
+import { addAwsKms, readAwsKmsHosts } from './compat/aws-kms/index.ts';
 import type { GateNotes } from './gate.ts';
 import { openInstance } from './instance/index.ts';
 import type { OpenInstance } from './instance/index.ts';
-import { keyImplementations, rotationHandler, rotationTask } from './keys/index.ts';
-import type { KeyNaming } from './keys/index.ts';
-import { payloadImplementations } from './payloads/index.ts';
 import { systemClock } from './platform/clock.ts';
-import type { Clock } from './platform/clock.ts';
-import { FactsCache } from './platform/facts.ts';
+import { readDrainMs } from './platform/drain.ts';
 import { createHttpServer, listen } from './platform/http.ts';
-import type { Context, Implementations } from './platform/implementation.ts';
-import { JobRunner } from './platform/jobs/index.ts';
-import type { JobHandler } from './platform/jobs/index.ts';
+import type { DirectoryLock } from './platform/lock.ts';
 import type { ServerLogger } from './platform/log.ts';
-import { statedLimits } from './platform/profile.ts';
+import { processFacts, statedExposure } from './platform/process/index.ts';
+import { readTrustedProxies } from './platform/proxies.ts';
 import { renderStatusPage } from './platform/status-page.ts';
-import { followLogs, questionImplementations } from './questions/index.ts';
+import { readTraceSettings } from './platform/tracing/settings.ts';
+import { followLogs } from './questions/index.ts';
 import { reconcile } from './reconcile.ts';
 import { pendingLogs } from './recovery/index.ts';
-import { reviewHandlers, reviewImplementations } from './reviews/index.ts';
-import { signatureImplementations } from './signatures/index.ts';
-import { signedDocuments } from './signed-document.ts';
-import {
-  completeSeals,
-  findAccount,
-  registryImplementations,
-  sealImplementations,
-  tenantImplementations,
-} from './systems/index.ts';
-import { makeTimestamps, timestampImplementations, timestampTask } from './timestamps/index.ts';
-import type { Timestamps } from './timestamps/index.ts';
-import { useImplementations } from './uses/index.ts';
-import { version } from './version.ts';
-import { PolicyFolder, Witnessing, askAtStart, waitForWitnesses } from './witnessing/index.ts';
-import type { AskedAtStart, WitnessingOperationId, WitnessingParts } from './witnessing/index.ts';
+import type { UnsealRecord } from './roots/shares/index.ts';
+import { completeSeals } from './systems/index.ts';
+import { beginWatching } from './watching/index.ts';
+import type { Watching } from './watching/index.ts';
+import { PolicyFolder, askAtStart, waitForWitnesses } from './witnessing/index.ts';
+import type { AskedAtStart } from './witnessing/index.ts';
+import { wire } from './wire.ts';
+import type { Rooms } from './wire.ts';
 
 /** A server that listens. */
 export interface RunningServer {
@@ -73,40 +38,51 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** How long a port that was given back is tried for: somebody else may have taken it for a moment. */
+const takeOverMs = 10_000;
 /** How often refusals of unknown callers are looked through. */
 const unauthenticatedIntervalMs = 10_000;
 /** How often every log is looked at for what other nodes have done and what is left to sign: the freshness of design section 4. */
 const pollIntervalMs = 1000;
 
-/** Reads the configuration, opens the database, wires the rooms together, listens. */
-export async function startServer(options: {
+/** What a server is started with. */
+export interface StartOptions {
   dataDirectory: string;
   host: string;
   port: number;
   logger: ServerLogger;
   /** Starts although the witnesses that a policy requires cannot be asked; the ledger says so. */
   withoutWitnesses?: boolean;
+  /** Where shares have opened its root: who gave them, the directory's lock, and what gives the port back on which they were given. */
+  unsealed?: { readonly record: UnsealRecord; readonly lock: DirectoryLock; release(): Promise<void> };
   /** Called when the server cannot go on. */
   onFatal: () => void;
-}): Promise<RunningServer> {
+}
+
+/** Reads the configuration, opens the database, wires the rooms together, listens. */
+export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { logger } = options;
+  const { drainMs, proxies, metrics, traces, awsKmsHosts } = readSurroundings(process.env, options.host);
   const onDown = (error: Error): void => {
     logger.fatal({ error: error.message }, 'The database can no longer be used.');
     options.onFatal();
   };
-  const instance = await openInstance(options.dataDirectory, { clock: systemClock, notes: logger, onDown });
+  const { unsealed } = options;
+  // Recorded once the server may write, which in recovery may be after another start.
+  if (unsealed !== undefined) new UnsealingsFolder(options.dataDirectory).write(unsealed.record);
+  const instance = await openInstance(options.dataDirectory, {
+    clock: systemClock,
+    notes: logger,
+    onDown,
+    ...(unsealed && { lock: unsealed.lock }),
+  });
   try {
+    for (const exposure of statedExposure(processFacts())) logger.warn({}, exposure);
     if (!instance.reserve.held())
       logger.warn({}, 'There is no room for the reserve: revocation may fail on a full disk.');
     const ask = (): Promise<AskedAtStart> => askWitnesses(instance, logger);
     const asked = await ask();
-    const certain = [
-      ...instance.recovery,
-      ...(await unfinishedCatchUp(instance)),
-      ...(await reconcile(instance)),
-      ...asked.contradictions,
-      ...asked.forgotten,
-    ];
+    const certain = await certainReasons(instance, asked);
     const isWaiting = certain.length === 0 && asked.unknown.length > 0 && options.withoutWitnesses !== true;
     // Emptied once the witnesses have answered: whoever holds it sees that.
     const recovery = options.withoutWitnesses === true ? certain : [...certain, ...asked.unknown];
@@ -114,14 +90,18 @@ export async function startServer(options: {
     await rooms.witnessing.look();
     const status = async (): Promise<string> =>
       renderStatusPage(await rooms.status(), recovery, rooms.witnessing.summary());
-    const http = createHttpServer(rooms.gate, status, logger);
-    const url = await listen(http, options.host, options.port);
+    const watched = { ...rooms, clock: systemClock, notes: logger, root: instance.root };
+    const watching = await beginWatching(watched, metrics, traces);
+    const http = createHttpServer(watching.gate, status, logger, proxies);
+    addAwsKms(http, { ...rooms, gate: watching.gate, hosts: awsKmsHosts });
+    await unsealed?.release();
+    const url = await listen(http, options.host, options.port, unsealed === undefined ? 0 : takeOverMs);
     // In recovery nothing is signed and nothing is done by itself.
-    let work = recovery.length === 0 ? await beginWork(rooms, logger, asked) : undefined;
+    let work = recovery.length === 0 ? await beginWork(rooms, watching, logger, asked) : undefined;
     const waiting = isWaiting
       ? waitForWitnesses(ask, async (answered) => {
           recovery.splice(0, recovery.length, ...answered.contradictions, ...answered.forgotten);
-          if (recovery.length === 0) work = await beginWork(rooms, logger, answered);
+          if (recovery.length === 0) work = await beginWork(rooms, watching, logger, answered);
         })
       : undefined;
     return {
@@ -131,8 +111,12 @@ export async function startServer(options: {
       },
       reasons: recovery,
       close: async () => {
+        rooms.readiness.stop();
+        // Load balancers notice that it is not ready, and send nothing more; until they have, everybody is answered.
+        if (recovery.length === 0) await pause(drainMs);
         await waiting?.end();
         await http.close();
+        await watching.close();
         await work?.end();
         await instance.close();
       },
@@ -141,6 +125,28 @@ export async function startServer(options: {
     await instance.close();
     throw error;
   }
+}
+
+/** What stands around the server, as the environment has it. @throws StartupError where one of it is not what the server reads */
+function readSurroundings(env: NodeJS.ProcessEnv, listened: string) {
+  return {
+    drainMs: readDrainMs(env),
+    proxies: readTrustedProxies(env),
+    metrics: env['TRIALKEEP_METRICS_LISTEN'],
+    traces: readTraceSettings(env),
+    awsKmsHosts: readAwsKmsHosts(env, listened),
+  };
+}
+
+/** Why the server is in recovery, whatever witnesses that did not answer would say. */
+async function certainReasons(instance: OpenInstance, asked: AskedAtStart): Promise<string[]> {
+  return [
+    ...instance.recovery,
+    ...(await unfinishedCatchUp(instance)),
+    ...(await reconcile(instance)),
+    ...asked.contradictions,
+    ...asked.forgotten,
+  ];
 }
 
 /** Where entries from a mirror were copied, and the rows are not in line with them yet. */
@@ -162,22 +168,25 @@ async function askWitnesses(instance: OpenInstance, notes: GateNotes): Promise<A
 /** Starts what a server does by itself beside answering requests. */
 async function beginWork(
   rooms: Rooms,
+  watching: Watching,
   notes: GateNotes,
   { unknown }: AskedAtStart,
 ): Promise<{ end(): Promise<void> }> {
-  const { ledger, facts, unauthenticated, jobs, effects, witnessing } = rooms;
+  const { ledger, facts, unauthenticated, jobs, effects, witnessing, rewraps } = rooms;
   await completeSeals(rooms);
   await completeLogKeys(rooms);
   await recoverApproved(rooms.database);
   await effects.recover();
   await jobs.start(rooms.handlers);
   await witnessing.start();
+  rooms.objects.begin();
+  await rewraps.start();
   if (unknown.length > 0) await recordSkipped(rooms, unknown);
   let polling: Promise<void> | undefined;
   let indexing: Promise<void> | undefined;
   const poll = async (): Promise<void> => {
     try {
-      await rooms.poll();
+      await watching.poll(rooms.poll);
     } catch (error) {
       notes.warn({ error: String(error) }, 'The database could not be asked what is new; trying again.');
     } finally {
@@ -201,7 +210,9 @@ async function beginWork(
       await polling;
       await indexing;
       await jobs.stop();
+      await rewraps.stop();
       await witnessing.stop();
+      await rooms.objects.end();
       await record(true);
       await ledger.stop();
       await anchorAll(ledger, notes);
@@ -227,160 +238,4 @@ async function anchorAll(ledger: Ledger, notes: GateNotes): Promise<void> {
   } catch (error) {
     notes.warn({ error: String(error) }, 'The last checkpoints could not be signed; the next start does it.');
   }
-}
-
-/** Everything that answers requests and works by itself. */
-export type Rooms = ReturnType<typeof wire>;
-
-/**
- * Wires the rooms of an opened instance together.
- *
- * @param options.hook puts other behaviour in the place of operations; for tests
- * @param options.passwords how passwords are hashed, where not as usual; for tests
- */
-export function wire(
-  instance: OpenInstance,
-  options: {
-    clock: Clock;
-    notes: GateNotes;
-    hook?: (bound: Implementations) => Implementations;
-    passwords?: Passwords;
-  },
-) {
-  const { database, hierarchy, ledger, shred } = instance;
-  const { clock, notes, hook = (bound) => bound, passwords = new Passwords() } = options;
-  const facts = makeFacts(instance);
-  const authenticator = new Authenticator({
-    database,
-    hierarchy,
-    facts,
-    logOf: (id) => ledger.open(id),
-    clock,
-    passwords,
-  });
-  const jobs = new JobRunner({ database, clock, notes });
-  const forget = (tenant: string): void => hierarchy.releaseTenant(tenant);
-  const kinds = { 'shred.remove': shredRemoval({ shred, forget }) };
-  const effects = new Effects({ database, hierarchy, ledger, facts, kinds });
-  const parts = { ...instance, facts, authenticator, clock, notes };
-  const timestamps = makeTimestamps(parts);
-  const witnessing = makeWitnessing(parts, timestamps);
-  const status = statusOf(instance, timestamps, witnessing);
-  const implementations = hook({
-    'instance.status': status,
-    ...witnessing.implementations(),
-    ...bind(instance, { authenticator, passwords, wake: () => jobs.wake() }),
-  });
-  const commits = new Commits(parts);
-  const unauthenticated = new UnauthenticatedCounter(clock);
-  const gate = new Gate({ ...parts, unauthenticated, implementations, commits, witnessing });
-  const handlers: Record<string, JobHandler> = {
-    [executionTask]: carryOutApproved({ ...parts, implementations, commits }),
-    [rotationTask]: rotationHandler(parts),
-    [checkpointTask]: checkpointHandler(ledger),
-    [retirementTask]: retirementHandler(parts),
-    [pruneTask]: pruneHandler(database),
-    ...reviewHandlers(parts),
-    [timestampTask]: timestamps.handler(),
-    ...effects.handlers(),
-  };
-  const poll = async (): Promise<void> => {
-    await facts.poll();
-    await ledger.poll();
-    await timestamps.poll();
-    await witnessing.poll();
-    jobs.wake();
-  };
-  return {
-    database,
-    hierarchy,
-    gate,
-    ledger,
-    facts,
-    unauthenticated,
-    jobs,
-    effects,
-    witnessing,
-    handlers,
-    implementations,
-    status,
-    timestamps,
-    poll,
-  };
-}
-
-/** Another node may have destroyed keys where an epoch has moved on; what is still needed is unwrapped again. */
-function makeFacts({ database, hierarchy, ledger }: OpenInstance): FactsCache {
-  return new FactsCache(database, (log) => {
-    const tenant = ledger.logs.find(({ id }) => id === log)?.tenant;
-    if (tenant !== null && tenant !== undefined) hierarchy.releaseTenant(tenant);
-  });
-}
-
-/** Has checkpoints cosigned, has those that leave the server carry that, and clocks compared with those of the cosigners. */
-function makeWitnessing(
-  parts: WitnessingParts & Pick<OpenInstance, 'directory'> & { readonly facts: FactsCache },
-  timestamps: Timestamps,
-): Witnessing {
-  const observeClock = (source: string, time: number): void => timestamps.observeClock(source, time);
-  const witnessing = new Witnessing({ ...parts, observeClock }, new PolicyFolder(parts.directory.anchor));
-  parts.ledger.presentWith((id, covering) => witnessing.present(id, covering));
-  return witnessing;
-}
-
-/** Binds every operation of the contract; the compiler refuses a contract with an operation that nothing implements. */
-function bind(
-  instance: OpenInstance,
-  {
-    authenticator,
-    passwords,
-    wake,
-  }: { authenticator: Authenticator; passwords: Passwords; wake: () => void },
-): Omit<Implementations, 'instance.status' | WitnessingOperationId> {
-  const { configuration, database, hierarchy, ledger } = instance;
-  const accounts = new Map<string, Promise<string>>();
-  const naming = async (tenant: string): Promise<KeyNaming> => {
-    const account = accounts.get(tenant) ?? database.read((snapshot) => findAccount(snapshot, tenant));
-    accounts.set(tenant, account);
-    account.catch(() => accounts.delete(tenant));
-    return { region: configuration.region, account: await account };
-  };
-  const keysOf = async ({ caller, facts }: Context<OperationId>): Promise<ReadonlySet<string>> =>
-    (await authenticator.credential(facts, caller.log, caller.actor))?.keys ?? new Set();
-  return {
-    'instance.openapi': async () => openApiDocument(Object.values(operations), version),
-    ...tenantImplementations({ hierarchy, ledger, origin: configuration.origin }),
-    ...sealImplementations(hierarchy),
-    ...registryImplementations({ hierarchy, wake }),
-    ...credentialImplementations(hierarchy),
-    ...peopleImplementations({ hierarchy, passwords }),
-    ...approvalImplementations({ hierarchy, ledger, wake }),
-    ...signatureImplementations({ hierarchy, documentOf: signedDocuments({ hierarchy, ledger }) }),
-    ...keyImplementations({ hierarchy, naming, keysOf }),
-    ...timestampImplementations(database),
-    ...useImplementations(hierarchy),
-    ...payloadImplementations({ database, hierarchy, ledger }),
-    ...reviewImplementations({ database, hierarchy, ledger, wake }),
-    ...questionImplementations({ database, ledger }),
-    ...evidenceImplementations({ database, hierarchy, ledger }),
-    ...ledgerImplementations({ database, hierarchy, ledger, wake }),
-  };
-}
-
-function statusOf(
-  { configuration, database, ledger, recovery, root }: OpenInstance,
-  timestamps: Timestamps,
-  witnessing: Witnessing,
-) {
-  const isWitnessed = (): boolean => witnessing.summary().withCosigners === ledger.logs.length;
-  return async () => ({
-    state: recovery.length === 0 ? ('ready' as const) : ('recovery' as const),
-    profile: configuration.profile,
-    version,
-    rootOfTrust: root.kind,
-    limits: [
-      ...statedLimits(configuration.profile, database.dialect, isWitnessed()),
-      ...(await timestamps.limits()),
-    ],
-  });
 }

@@ -12,9 +12,11 @@ import {
   decide,
   keyState,
   plaintext,
+  signInAgain,
   stateOf,
 } from './dual-control.fixture.test.ts';
 import { makeServer, refusal, shareServer } from './fixture.test.ts';
+import { OperationError } from './platform/errors.ts';
 
 const shared = shareServer();
 
@@ -30,7 +32,7 @@ test('a destruction runs once two others have approved it, with exactly what the
   assert.equal((await decide(arranged, two, approval)).state, 'approved');
   await server.runJobs();
   assert.equal((await stateOf(arranged, approval)).state, 'executed');
-  assert.equal(await keyState(arranged), 'destroyed');
+  assert.equal(await keyState(arranged), 'destruction-pending');
 
   const { hash } = await stateOf(arranged, approval);
   const about = (await server.entries(tenant)).filter((entry) => entry['approval'] === approval);
@@ -45,12 +47,14 @@ test('a destruction runs once two others have approved it, with exactly what the
       state,
     ]),
     [
-      ['keys.destroy', 'requested', requester.id, key, hash, undefined],
+      ['keys.schedule-destruction', 'requested', requester.id, key, hash, undefined],
       ['approvals.approve', 'success', one.id, undefined, hash, 'pending'],
       ['approvals.approve', 'success', two.id, undefined, hash, 'approved'],
-      ['keys.destroy', 'success', requester.id, key, hash, 'destroyed'],
+      ['keys.schedule-destruction', 'success', requester.id, key, hash, 'deactivated'],
     ],
   );
+  server.clock.time += 31 * dayMs;
+  await server.runJobs();
   const secrets = await server.instance.database.read((snapshot) =>
     snapshot.selectFrom('key_version').select('wrapped_secret').where('key', '=', key).execute(),
   );
@@ -58,6 +62,7 @@ test('a destruction runs once two others have approved it, with exactly what the
     secrets.map(({ wrapped_secret }) => wrapped_secret.length),
     [0],
   );
+  assert.equal(await keyState(arranged), 'destroyed');
 });
 
 test('what is approved already can still be taken back before it runs [URS-010]', async () => {
@@ -86,7 +91,7 @@ for (const who of ['requester', 'one'] as const) {
     assert.deepEqual([shown.state, shown.failure], ['failed', failure]);
     assert.equal(await keyState(arranged), 'deactivated');
     const last = (await server.entries(tenant))
-      .filter(({ operation }) => operation === 'keys.destroy')
+      .filter(({ operation }) => operation === 'keys.schedule-destruction')
       .at(-1);
     assert.deepEqual([last?.['outcome'], last?.['code'], last?.['key']], ['refused', failure, arranged.key]);
   });
@@ -99,11 +104,16 @@ test('a destroyed key opens nothing, for nobody [URS-002]', async () => {
   const recovery = await server.admit('credentials.issue', custodian, {
     name: 'recovery',
     role: 'data-recovery',
-    expiresAt: server.clock.time + 30 * dayMs,
+    expiresAt: server.clock.time + 90 * dayMs,
   });
   const read = { key, ciphertext, reason: 'A question of the sponsor.' };
   assert.equal((await server.admit('keys.decrypt', recovery.secret, read)).plaintext, plaintext);
   await approveAndRun(arranged, await ask(arranged));
+  const pending = refusal('key.destruction_pending');
+  await assert.rejects(server.admit('keys.decrypt', recovery.secret, read), pending);
+  await assert.rejects(server.admit('keys.decrypt', service, { key, ciphertext }), pending);
+  server.clock.time += 30 * dayMs;
+  await server.runJobs();
   await assert.rejects(server.admit('keys.decrypt', recovery.secret, read), refusal('key.unusable'));
   await assert.rejects(server.admit('keys.decrypt', service, { key, ciphertext }), refusal('key.revoked'));
 });
@@ -175,4 +185,28 @@ test('a request that failed and was put back as approved is noticed at start [UR
   assert.equal((await stateInLedger()).approval.get(approval)?.state, 'failed');
   await database.write((tx) => tx.updateTable('approval').set(row).where('id', '=', approval).execute());
   assert.notEqual(row.state, (await stateInLedger()).approval.get(approval)?.state);
+});
+
+test('what is approved outlasts something that is away [URS-010]', async (t) => {
+  let isAway = true;
+  const server = await makeServer(t, (bound) => ({
+    ...bound,
+    'keys.schedule-destruction': (context) => {
+      const isCarriedOut = context.caller.means.type === 'approval';
+      if (isAway && isCarriedOut) {
+        isAway = false;
+        throw new OperationError('tenant.root_unreachable');
+      }
+      return bound['keys.schedule-destruction'](context);
+    },
+  }));
+  const arranged = await arrange(server);
+  const approval = await ask(arranged);
+  await approveByBoth(arranged, approval);
+  await server.runJobs();
+  assert.equal(isAway, false);
+  assert.equal((await stateOf(arranged, approval)).state, 'approved');
+  server.clock.time += 3_600_000;
+  await server.runJobs();
+  assert.equal((await stateOf(await signInAgain(arranged), approval)).state, 'executed');
 });

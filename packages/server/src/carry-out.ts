@@ -1,11 +1,12 @@
 import type { OperationId } from '@trialkeep/contract';
-import { operations } from '@trialkeep/contract';
+import { errors, operations } from '@trialkeep/contract';
 import type { Authenticator } from './access/index.ts';
 import { grants, peopleWho } from './access/index.ts';
 import { countedApprovals, findApproval, openRequest } from './approvals/index.ts';
 import type { Ledger } from './audit/index.ts';
 import { stale } from './audit/index.ts';
 import type { Commits } from './commit.ts';
+import { refuseLeaving } from './exit/index.ts';
 import type { Hierarchy } from './keys/index.ts';
 import type { Clock } from './platform/clock.ts';
 import type { Database } from './platform/database.ts';
@@ -95,7 +96,7 @@ async function carryOut(
   complete: Job['complete'],
 ): Promise<unknown> {
   const { context, request } = visit;
-  const act = parts.implementations[request.operation] as (
+  const act = (parts.implementations as Readonly<Record<string, unknown>>)[request.operation] as (
     context: Context<OperationId>,
   ) => Promise<Apply<OperationId>>;
   try {
@@ -105,10 +106,14 @@ async function carryOut(
     await checkStillApproved(parts, visit);
     return await parts.commits.change(visit, apply, complete);
   } catch (error) {
-    // What the server is to blame for is tried again; what the request is to blame for is over.
-    if (!(error instanceof OperationError) || error.code.startsWith('server.')) throw error;
+    // What the server is to blame for, or something that is away, is tried again; what the request is to blame for is over.
+    if (!(error instanceof OperationError) || isPassing(error.code)) throw error;
     return parts.commits.giveUp(visit, error, complete);
   }
+}
+
+function isPassing(code: OperationError['code']): boolean {
+  return code.startsWith('server.') || errors[code].status === 503;
 }
 
 /** Whoever asked must still be allowed to, and those who approved must still be people who may decide. */
@@ -118,6 +123,7 @@ async function checkStillApproved(
 ): Promise<void> {
   const { caller, facts } = context;
   if (!grants(caller, operation.permission)) throw new OperationError('access.denied');
+  await refuseLeaving(hierarchy, operation, context);
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
   const deciders = await facts.read((snapshot) =>
     peopleWho(snapshot, rowKey, caller.log.id, 'approvals:decide'),

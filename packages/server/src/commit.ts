@@ -24,6 +24,11 @@ export interface CommitParts {
   readonly notes: { warn(details: object, message: string): void };
 }
 
+/** An entry that is in the line for the ledger. */
+export interface HandedIn {
+  readonly appended: Promise<Appended | typeof stale>;
+}
+
 /** The transaction of a change. */
 interface Transaction {
   readonly tx: Tx;
@@ -43,12 +48,22 @@ export class Commits {
     this.#parts = parts;
   }
 
-  /** Writes the entry of a use, a read or a refusal. */
+  /** Writes the entry of a use, a read or a refusal; of a use of several things, that of each. One that is refused refuses the whole. */
   async append(visit: Visit, refusal: OperationError | undefined): Promise<Appended | typeof stale> {
-    const { caller, validity } = visit.context;
-    const draft = sealEntry(visit, refusal, await this.#payloadKey(visit.context));
+    return (await this.handIn(visit, refusal)).appended;
+  }
+
+  /** As `append`, once the entry has its place behind those that were handed in before: `appended` settles when it is durable. */
+  async handIn(visit: Visit, refusal: OperationError | undefined): Promise<HandedIn> {
+    const { caller, validity, items } = visit.context;
     const windows = refusal === undefined ? validity : [];
-    return this.#parts.ledger.appender.append(caller.log.id, caller.facts.epoch, draft, windows);
+    const append = (draft: SealedDraft): Promise<Appended | typeof stale> =>
+      this.#parts.ledger.appender.append(caller.log.id, caller.facts.epoch, draft, windows);
+    if (refusal !== undefined || items.length === 0) {
+      return { appended: append(sealEntry(visit, refusal, await this.#payloadKey(visit.context))) };
+    }
+    const drafts = [...(await this.#sealItems(visit)).values()];
+    return { appended: Promise.all(drafts.map(append)).then(together) };
   }
 
   /**
@@ -65,15 +80,7 @@ export class Commits {
         await complete?.(transaction.tx);
         return result;
       });
-    let result: unknown;
-    try {
-      result = await commit();
-    } catch (error) {
-      const failure = storageError(error);
-      const full = failure instanceof OperationError && failure.code === 'server.storage_full';
-      if (!full || operation.urgent !== true || !this.#parts.reserve.release()) throw error;
-      result = await commit();
-    }
+    const result = await (operation.urgent === true ? withReserve(this.#parts.reserve, commit) : commit());
     if (result !== stale) await this.#settle(context, operation);
     return result;
   }
@@ -168,6 +175,24 @@ export class Commits {
     const subject = payloadUnder === 'subject' ? record.subject : undefined;
     return payloadKey(this.#parts.hierarchy, this.#parts.ledger.log(caller.log.id), subject);
   }
+}
+
+/** Runs the commit of something urgent: on a full disk once more, in the space that is reserved for it. */
+export async function withReserve<T>(reserve: Reserve, commit: () => Promise<T>): Promise<T> {
+  try {
+    return await commit();
+  } catch (error) {
+    const failure = storageError(error);
+    const full = failure instanceof OperationError && failure.code === 'server.storage_full';
+    if (!full || !reserve.release()) throw error;
+    return commit();
+  }
+}
+
+/** What comes of several entries of one use: one that is refused refuses the whole. */
+function together(appended: readonly (Appended | typeof stale)[]): Appended | typeof stale {
+  const withheld = appended.find((each) => each === stale || each.denied !== undefined);
+  return withheld ?? (appended[0] as Appended);
 }
 
 /** What a transaction that rolls back has put on the record did not happen: gives what takes the visit back to now. */

@@ -45,7 +45,7 @@ export type Arranged = Awaited<ReturnType<typeof arrange>>;
 
 /** Asks for the destruction of the key; gives the id of the request. */
 export async function ask(arranged: Arranged): Promise<string> {
-  return askFor(arranged, 'keys.destroy', { key: arranged.key, reason });
+  return askFor(arranged, 'keys.schedule-destruction', { key: arranged.key, reason });
 }
 
 /** Asks for what needs approval; gives the id of the request. */
@@ -98,6 +98,24 @@ export async function comeBack(
   return { ...back, session: (await signIn(house, back)).secret };
 }
 
+/** Everybody with a new session: one lasts less long than what tests wait for. */
+export async function signInAgain(arranged: Arranged): Promise<Arranged> {
+  const { server, tenant, custodian } = arranged;
+  const house: House = {
+    admit: server.admit,
+    clock: server.clock,
+    managers: { one: custodian, two: '', instance: server.administrator },
+    logs: { one: { tenant }, two: { tenant: null }, instance: { tenant: null } },
+  };
+  const people: Present[] = [];
+  for (const person of arranged.people) {
+    people.push({ ...person, session: (await signIn(house, person)).secret });
+  }
+  const [requester, one, two] = people;
+  assert.ok(requester && one && two);
+  return { ...arranged, people, requester, one, two };
+}
+
 /** The two components, with a code that was not used yet. */
 export function componentsOf({ server }: Arranged, { secret }: TestPerson) {
   server.clock.time += 60_000;
@@ -121,5 +139,8 @@ export async function decide(
 
 export const stateOf = async ({ server, one }: Arranged, approval: string) =>
   (await server.admit('approvals.show', one.session, { approval })).approval;
-export const keyState = async ({ server, custodian, key }: Arranged) =>
-  (await server.admit('keys.show', custodian, { key })).key.state;
+/** The state of the key, or that its destruction waits. */
+export async function keyState({ server, custodian, key }: Arranged): Promise<string> {
+  const { state, destructionDueAt } = (await server.admit('keys.show', custodian, { key })).key;
+  return destructionDueAt === null ? state : 'destruction-pending';
+}

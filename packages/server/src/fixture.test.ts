@@ -9,7 +9,8 @@ import { setTimeout } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
 import type { Input, OperationId, Operations, Output } from '@trialkeep/contract';
 import { Passwords } from './access/index.ts';
-import { wire } from './app.ts';
+import { wire } from './wire.ts';
+import type { Rooms } from './wire.ts';
 import { createInstance, openInstance } from './instance/index.ts';
 import type { OpenInstance } from './instance/index.ts';
 import { OperationError } from './platform/errors.ts';
@@ -23,6 +24,7 @@ export interface TestServer {
   /** ms; set it to let time pass. */
   readonly clock: { time: number; now(): number };
   readonly implementations: Implementations;
+  readonly rooms: Rooms;
   /** The first administrator's credential. */
   readonly administrator: string;
   /** What the server said in its own log. */
@@ -79,6 +81,7 @@ async function openServer(
     instance,
     clock,
     implementations,
+    rooms,
     administrator: made.administrator.secret,
     notes,
     admit: (operation, credential, input) =>

@@ -4,15 +4,21 @@ import type { Authenticated, Authenticator } from './access/index.ts';
 import { grants } from './access/index.ts';
 import type { Ledger, UnauthenticatedCounter } from './audit/index.ts';
 import { stale, storageError } from './audit/index.ts';
-import type { Commits } from './commit.ts';
+import { Batch } from './batch.ts';
+import type { Acted } from './batch.ts';
+import type { Commits, HandedIn } from './commit.ts';
+import { refuseLeaving } from './exit/index.ts';
 import type { Hierarchy } from './keys/index.ts';
 import type { Clock } from './platform/clock.ts';
 import { OperationError } from './platform/errors.ts';
 import { StaleFacts } from './platform/facts.ts';
 import type { FactsCache } from './platform/facts.ts';
+import { FairLimiter } from './platform/fair-limiter.ts';
 import { isPerson } from './platform/implementation.ts';
 import type { Apply, Context, Implementations, Proof } from './platform/implementation.ts';
+import { Pace } from './platform/pace.ts';
 import type { Reserve } from './platform/reserve.ts';
+import { step } from './platform/tracing/steps.ts';
 import { Turns } from './platform/turns.ts';
 import { refuseSealed } from './systems/index.ts';
 import { checkInput, isValid, newVisit } from './visit.ts';
@@ -46,6 +52,13 @@ export interface GateParts {
 const maxAttempts = 10;
 /** Changes of one credential that may wait for their turn. */
 const maxWaitingChanges = 200;
+/**
+ * Batches that are worked on at a time, and that may wait for it: what they hold in memory, and in the line for the ledger, is bounded.
+ * Of one log fewer, so that no tenant keeps the others from theirs.
+ */
+const batchBounds = { maxRunning: 4, maxRunningOfOwner: 3, maxWaiting: 200, maxWaitingOfOwner: 50 };
+/** Items of one batch that may wait for their entries at a time. */
+const maxItemsInFlight = 500;
 
 type SignIn = Parameters<Authenticator['signIn']>[0];
 type Components = Parameters<Authenticator['prove']>[1];
@@ -66,10 +79,17 @@ export class Gate {
   readonly #parts: GateParts;
   readonly #commits: Commits;
   readonly #changes = new Turns(maxWaitingChanges);
+  readonly #batches = new FairLimiter(batchBounds);
+  readonly #pace = new Pace();
 
   constructor(parts: GateParts) {
     this.#parts = parts;
     this.#commits = parts.commits;
+  }
+
+  /** Changes that are under way, or wait for their turn. */
+  get changes(): number {
+    return this.#changes.size;
   }
 
   async admit<Id extends OperationId>(request: Request & { operation: Id }): Promise<Output<Operations[Id]>> {
@@ -82,6 +102,7 @@ export class Gate {
     if (this.#parts.recovery.length > 0) throw new OperationError('server.in_recovery');
     const urgent = operation.urgent === true;
     if (!urgent && !this.#parts.reserve.held()) throw new OperationError('server.storage_full');
+    if (operation.batchOf !== undefined) return this.#admitBatch(operation, request);
     if (operation.effect !== 'change') return this.#attempt(operation, request);
     // Every change moves the epoch on: those of one log would make each other authorise again and again. What will be refused
     // anyway waits for nobody, and keeps nobody waiting.
@@ -95,29 +116,45 @@ export class Gate {
     return this.#changes.take(turn, () => this.#attempt(operation, request));
   }
 
-  async #attempt(operation: Operation, request: Request): Promise<unknown> {
+  /** Waits in line with a batch that may be worked on; one that will be refused anyway waits for nobody. */
+  async #admitBatch(operation: Operation, request: Request): Promise<unknown> {
+    const known = await this.#authenticate(operation, request, this.#parts.clock.now());
+    const batch = new Batch(operation, request);
+    const work = (): Promise<unknown> => this.#attempt(operation, request, batch);
+    if (known === undefined || known === stale || !mayAsk(operation, known)) return work();
+    return this.#batches.run(String(known.caller.log.id), work);
+  }
+
+  async #attempt(operation: Operation, request: Request, batch?: Batch): Promise<unknown> {
     const shown: Shown = {};
+    let recorded = 0;
     for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       const now = this.#parts.clock.now();
-      const authenticated = await this.#authenticate(operation, request, now, shown);
+      const authenticated = await step('authenticate', () =>
+        this.#authenticate(operation, request, now, shown),
+      );
       if (authenticated === undefined) {
         this.#parts.unauthenticated.count(request.source, request.operation);
         throw new OperationError(operation.permission === 'sign-in' ? 'auth.failed' : 'auth.required');
       }
       if (authenticated === stale) continue;
-      if (
-        authenticated.refusal !== undefined &&
-        !this.#hasOwnEntry(authenticated, authenticated.refusal, request)
-      ) {
-        throw new OperationError(authenticated.refusal);
-      }
+      const { refusal } = authenticated;
+      // What is left of a batch that has begun is recorded in any case.
+      const isCounted = refusal !== undefined && batch?.hasBegun !== true;
+      if (isCounted && !this.#hasOwnEntry(authenticated, refusal, request)) throw new OperationError(refusal);
       const visit = newVisit(operation, request, authenticated, now, {
         once: <T>(work: () => Promise<T>) => (shown.done ??= work()) as Promise<T>,
       });
-      const answer = await this.#pass(visit, authenticated.refusal, shown);
+      const answer = await (batch === undefined
+        ? this.#pass(visit, refusal, shown)
+        : this.#passBatch(visit, refusal, batch));
       if (answer !== stale) return answer;
       this.#parts.facts.drop(authenticated.caller.log.id);
+      // As long as a batch gets on, it is not given up.
+      if (batch !== undefined && batch.recorded > recorded) attempt = 0;
+      recorded = batch?.recorded ?? 0;
     }
+    if (batch !== undefined) return batch.giveUp();
     throw new OperationError('server.busy');
   }
 
@@ -159,22 +196,13 @@ export class Gate {
     const { operation, context } = visit;
     let acted: unknown;
     try {
-      if (refusal !== undefined) throw new OperationError(refusal);
-      if (!grants(context.caller, operation.permission)) throw new OperationError('access.denied');
-      if (isDecision(operation) && !isPerson(context.caller)) {
-        throw new OperationError('access.person_required');
-      }
-      checkInput(visit);
-      if (operation.effect === 'use') {
-        await refuseSealed(this.#parts.hierarchy, context);
-        await this.#parts.witnessing.hold(context);
-      }
-      acted = await this.#implementation(visit.request.operation)(context);
+      await step('authorise', () => this.#authorise(visit, refusal));
+      acted = await step('act', () => this.#implementation(visit.request.operation)(context));
       if (operation.signature !== undefined) {
         visit.proof = shown.signer ??= await this.#proveSigner(visit);
       }
       if (operation.effect === 'change')
-        acted = await this.#commits.change(visit, acted as Apply<OperationId>);
+        acted = await step('flush', () => this.#commits.change(visit, acted as Apply<OperationId>));
       else if (operation.record === 'access-log') return await this.#answerUnrecorded(visit, acted);
     } catch (error) {
       if (error instanceof StaleFacts) return stale;
@@ -185,6 +213,73 @@ export class Gate {
     if (appended === stale) return stale;
     if (appended.denied !== undefined) throw new OperationError(appended.denied);
     return acted;
+  }
+
+  /** What holds whatever the operation is, before it acts. */
+  async #authorise(visit: Visit, refusal: ErrorCode | undefined): Promise<void> {
+    const { operation, context } = visit;
+    if (refusal !== undefined) throw new OperationError(refusal);
+    if (!grants(context.caller, operation.permission)) throw new OperationError('access.denied');
+    if (isDecision(operation) && !isPerson(context.caller)) {
+      throw new OperationError('access.person_required');
+    }
+    if (!visit.inputChecked) checkInput(visit);
+    await refuseLeaving(this.#parts.hierarchy, operation, context);
+    if (operation.effect !== 'use') return;
+    await refuseSealed(this.#parts.hierarchy, context);
+    await this.#parts.witnessing.hold(context);
+  }
+
+  /** Authorises a batch, and acts on and records each item that is left of it. Answers `stale` when some have to be authorised again. */
+  async #passBatch(whole: Visit, refusal: ErrorCode | undefined, batch: Batch): Promise<unknown> {
+    let isTurnOver = await this.#pace.turn();
+    let refused: OperationError | undefined;
+    try {
+      // Its form does not change, and checking it takes long.
+      whole.inputChecked = batch.hasBegun;
+      await step('authorise', () => this.#authorise(whole, refusal));
+    } catch (error) {
+      if (error instanceof StaleFacts) return stale;
+      if (!batch.hasBegun) return this.#refuse(whole, error);
+      refused = this.#known(error, whole.request);
+    }
+    const recording: Promise<void>[] = [];
+    for (const item of batch.visits(whole)) {
+      if (isTurnOver()) {
+        isTurnOver = await this.#pace.turn();
+        if (!(await this.#isCurrent(whole.context))) break;
+      }
+      if (recording.length >= maxItemsInFlight) await recording.shift();
+      const acted = refused === undefined ? await this.#actOn(item.visit) : { refusal: refused };
+      if (acted === stale || batch.isStale) break;
+      if (acted.refusal?.field === '/key' && !batch.hasBegun) {
+        const { key, system } = item.visit.context.record;
+        Object.assign(whole.context.record, { key, ...(system !== undefined && { system }) });
+        return this.#refuse(whole, acted.refusal);
+      }
+      if (acted.refusal !== undefined && isOfStorage(acted.refusal)) batch.fail(item, acted.refusal);
+      else {
+        const { appended } = await this.#handIn(item.visit, acted.refusal);
+        recording.push(batch.record(item, acted, appended));
+      }
+    }
+    await step('flush', () => Promise.all(recording));
+    return batch.answer();
+  }
+
+  /** Whether no change of this node has moved the facts on: what is done under them would be done in vain. */
+  async #isCurrent({ facts, caller }: Context<OperationId>): Promise<boolean> {
+    return (await this.#parts.facts.of(caller.log.id)) === facts;
+  }
+
+  async #actOn(visit: Visit): Promise<Acted | typeof stale> {
+    try {
+      const { request, context } = visit;
+      return { result: await step('act', () => this.#implementation(request.operation)(context)) };
+    } catch (error) {
+      if (error instanceof StaleFacts) return stale;
+      return { refusal: this.#known(error, visit.request) };
+    }
   }
 
   /** No entry compares the epoch for an answer that is not recorded: another node may have revoked what allowed it. */
@@ -214,8 +309,7 @@ export class Gate {
     const refusal = this.#known(error, visit.request);
     // What would have come of it did not.
     delete visit.context.record.state;
-    // Where the database does not work there is nowhere to record it; nothing was done or released either.
-    if (refusal.code.startsWith('server.storage')) throw refusal;
+    if (isOfStorage(refusal)) throw refusal;
     const appended = await this.#append(visit, refusal);
     if (appended === stale) return stale;
     throw refusal;
@@ -236,21 +330,44 @@ export class Gate {
 
   async #append(visit: Visit, refusal: OperationError | undefined) {
     try {
-      return await this.#commits.append(visit, refusal);
+      return await step('flush', () => this.#commits.append(visit, refusal));
     } catch (error) {
       throw this.#known(error, visit.request);
     }
   }
 
+  /** Hands an entry in, in its turn; how that ends is what `appended` says. */
+  async #handIn(visit: Visit, refusal: OperationError | undefined): Promise<HandedIn> {
+    const fail = (error: unknown): never => {
+      throw this.#known(error, visit.request);
+    };
+    try {
+      const { appended } = await this.#commits.handIn(visit, refusal);
+      return { appended: appended.catch(fail) };
+    } catch (error) {
+      return { appended: Promise.reject(this.#known(error, visit.request)) };
+    }
+  }
+
   /** The behaviour behind an operation; its input has the form that its contract says by the time it runs. */
   #implementation(id: OperationId): (context: Context<OperationId> | undefined) => Promise<unknown> {
-    return this.#parts.implementations[id] as (context: Context<OperationId> | undefined) => Promise<unknown>;
+    const bound = this.#parts.implementations as Readonly<Record<string, unknown>>;
+    return bound[id] as (context: Context<OperationId> | undefined) => Promise<unknown>;
   }
 }
 
+/** Where the database does not work there is nowhere to record that; nothing was done or released either. */
+function isOfStorage({ code }: OperationError): boolean {
+  return code.startsWith('server.storage');
+}
+
 /** Whether a change would come as far as acting; the visit itself decides, and records. */
-function mayPass(operation: Operation, { caller, refusal }: Authenticated, input: unknown): boolean {
-  return refusal === undefined && grants(caller, operation.permission) && isValid(operation, input);
+function mayPass(operation: Operation, authenticated: Authenticated, input: unknown): boolean {
+  return mayAsk(operation, authenticated) && isValid(operation, input);
+}
+
+function mayAsk({ permission }: Operation, { caller, refusal }: Authenticated): boolean {
+  return refusal === undefined && grants(caller, permission);
 }
 
 /** What a committed change answers: its result, or that it is kept for people to approve. */

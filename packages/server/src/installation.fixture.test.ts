@@ -4,10 +4,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { Input, OperationId, Operations } from '@trialkeep/contract';
 import { setTimeout } from 'node:timers/promises';
 import { postgresCluster, postgresMissing } from '../../../tools/postgres-cluster.ts';
-import { wire } from './app.ts';
-import type { Rooms } from './app.ts';
+import { wire } from './wire.ts';
+import type { Rooms } from './wire.ts';
 import { createInstance, openInstance } from './instance/index.ts';
 import type { OpenInstance } from './instance/index.ts';
 import { systemClock } from './platform/clock.ts';
@@ -49,7 +50,7 @@ export async function makeInstallation(t: TestContext, { name }: Store): Promise
 export interface Node {
   readonly instance: OpenInstance;
   readonly rooms: Rooms;
-  /** What it said in its own log. */
+  /** What it said in its own log; but for that it has no folder of epoch keys to share. */
   readonly notes: string[];
   /** Stops its jobs, and closes it unless another node still uses it; also done after the test. */
   close(): Promise<void>;
@@ -62,8 +63,11 @@ export async function openNode(
   clock: Clock = systemClock,
 ): Promise<Node> {
   const notes: string[] = [];
-  const warn = (details: object, message: string): void =>
-    void notes.push(`${message} ${JSON.stringify(details)}`);
+  const warn = (details: object, message: string): void => {
+    // Tests share their process's environment, and so they have no folder of epoch keys to share.
+    if (message.startsWith('TRIALKEEP_EPOCH_FOLDER')) return;
+    notes.push(`${message} ${JSON.stringify(details)}`);
+  };
   const databases = databaseLocations(dataDirectory(data), env);
   const instance = await openInstance(data, { clock, notes: { warn }, databases });
   return wireNode(t, { instance, clock, notes, close: () => instance.close() });
@@ -125,7 +129,9 @@ export async function makeTenant({ rooms }: Node, administrator: string) {
     const input = operation === 'keys.rotate' ? { key } : { key, reason: 'test' };
     await rooms.gate.admit({ operation, ...request(custodian.secret, input) });
   };
-  return { tenant: tenant.id, createKey, change };
+  const admit = async <Id extends OperationId>(operation: Id, input: Input<Operations[Id]>) =>
+    rooms.gate.admit({ operation, ...request(custodian.secret, input) });
+  return { tenant: tenant.id, system: system.id, createKey, change, admit };
 }
 
 /** An entry as the ledger holds it. */

@@ -43,7 +43,7 @@ export async function makeScene(t: TestContext, under: Store, name = origin): Pr
   const makeNode = async (anchor: string): Promise<Node> => {
     const database = await open();
     const hierarchy = new Hierarchy({
-      epochs: { current: () => assert.fail() },
+      epochs: { current: () => assert.fail(), open: () => assert.fail(), refresh: () => assert.fail() },
       instanceKey,
       database,
       shred: {} as ShredStore,

@@ -10,18 +10,21 @@ import type { ApprovedRequest } from './approvals/index.ts';
 import { OperationError, maxFieldLength } from './platform/errors.ts';
 import { newId } from './platform/ids.ts';
 import { isPerson } from './platform/implementation.ts';
-import type { Context, Proof, Recorded, RecordedItem } from './platform/implementation.ts';
+import type { Context, Proof, Protocol, Recorded, RecordedItem } from './platform/implementation.ts';
+import type { Authorization } from './platform/signed-request.ts';
 import { illFormedText } from './platform/text.ts';
 
 /** One request, as it came in. */
 export interface Request {
   readonly operation: OperationId;
-  readonly authorization: string | undefined;
+  readonly authorization: Authorization;
   /** All inputs by name, not yet checked. */
   readonly input: unknown;
   /** The address that it came from. */
   readonly source: string;
   readonly requestId: string;
+  /** Trialkeep's own where left out. */
+  readonly protocol?: Protocol;
 }
 
 /** A request on its way: what it asks for, and what has been found out so far. */
@@ -37,6 +40,8 @@ export interface Visit {
   proof: Proof | undefined;
   /** The id under which the request was kept until people approve it. */
   kept: string | undefined;
+  /** Its place in the batch that it is one item of. */
+  readonly item: number | undefined;
 }
 
 /** A visit that carries out what people have approved. */
@@ -45,7 +50,12 @@ export interface ApprovedVisit extends Visit {
 }
 
 /** Refusals for which the caller was allowed, and the thing could not be done. */
-const failures: ReadonlySet<string> = new Set(['ciphertext.invalid', 'server.internal']);
+const failures: ReadonlySet<string> = new Set([
+  'ciphertext.invalid',
+  'key.module_gone',
+  'key.module_unreachable',
+  'server.internal',
+]);
 
 const validators = new Map(
   Object.values(operations).map((operation) => [operation.id as string, Compile(operation.input)] as const),
@@ -56,11 +66,13 @@ export function newVisit(
   request: Request,
   { caller, validity, proof }: Pick<Authenticated, 'caller' | 'validity' | 'proof'>,
   now: number,
-  { approved, once }: { approved?: ApprovedRequest; once: Context<OperationId>['once'] },
+  parts: { approved?: ApprovedRequest; once: Context<OperationId>['once']; item?: number },
 ): Visit {
+  const { approved, once, item } = parts;
   const context: Context<OperationId> = {
     input: request.input as Context<OperationId>['input'],
     caller,
+    protocol: request.protocol ?? 'trialkeep',
     facts: caller.facts,
     now,
     record: approved === undefined ? {} : { approval: approved.row.id, hash: approved.row.hash },
@@ -72,7 +84,7 @@ export function newVisit(
     payloadUnder: 'subject',
     afterCommit: [],
   };
-  return { operation, request, context, approved, inputChecked: false, proof, kept: undefined };
+  return { operation, request, context, approved, inputChecked: false, proof, kept: undefined, item };
 }
 
 /** Whether the input has the form that the operation takes. */
@@ -113,6 +125,7 @@ export function sealEntry(visit: Visit, refusal: OperationError | undefined, key
     ...context.payload,
     input: Object.fromEntries(operation.recorded.map((name) => [name, input[name]])),
     ...whence(visit),
+    items: operation.batchOf === undefined ? undefined : (input['items'] as object[] | undefined)?.length,
     field: refusal?.field,
   };
   return sealDraft(draftOf(visit, refusal, context.record), context.caller.log.origin, payload, key);
@@ -127,7 +140,8 @@ export function sealItem(visit: Visit, { record, payload }: RecordedItem, key: C
 function draftOf(visit: Visit, refusal: OperationError | undefined, recorded: Recorded): Draft {
   const role = roleOf(visit);
   return {
-    operation: visit.operation.id,
+    // A batch is many of another operation: whoever asks for those finds all of them.
+    operation: visit.operation.batchOf ?? visit.operation.id,
     actor: visit.context.caller.actor,
     outcome: outcomeOf(visit, refusal),
     recorded,
@@ -137,9 +151,9 @@ function draftOf(visit: Visit, refusal: OperationError | undefined, recorded: Re
 }
 
 /** What the payload of every entry says of its request. */
-function whence({ request, context: { caller } }: Visit): object {
-  const { requestId, source } = request;
-  return { requestId, source, via: isPerson(caller) ? caller.means : undefined };
+function whence({ request, context: { caller }, item }: Visit): object {
+  const { requestId, source, protocol } = request;
+  return { requestId, source, protocol, item, via: isPerson(caller) ? caller.means : undefined };
 }
 
 /** The role that the caller acted in; where none of theirs suffices, the one they came in. Doors take no role. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { readShareTexts } from '../ceremony/shares-input.ts';
 import { Exit } from '../io.ts';
 import type { Io } from '../io.ts';
 import { print } from '../output.ts';
@@ -14,6 +15,7 @@ interface CatchUpOptions extends OutputOptions {
   readonly tokenFile?: string;
   readonly key?: readonly string[];
   readonly withoutWitnesses?: true;
+  readonly shares?: true;
 }
 
 interface CaughtUp {
@@ -44,6 +46,10 @@ export function registerCatchUp(self: Command, io: Io, running: ServerProcessOpt
       '--without-witnesses',
       'go on although not every witness can be asked; if one of them knows more, the log has two histories from then on',
     )
+    .option(
+      '--shares',
+      'ask for the shares of the root of trust, where it is held in shares; without a terminal, the lines of standard input',
+    )
     .addHelpText(
       'after',
       '\nWhat was revoked, ended or erased since the backup is so again. What was made since is listed: it has to be made again. Status 1\n' +
@@ -54,7 +60,9 @@ export function registerCatchUp(self: Command, io: Io, running: ServerProcessOpt
       const args = ['catch-up', '--data', options.data, '--mirror', options.mirror, ...token];
       for (const key of options.key ?? []) args.push('--key', key);
       if (options.withoutWitnesses === true) args.push('--without-witnesses');
-      const done = (await runServerCommand(args, running)) as CaughtUp;
+      const shares = options.shares === true ? await readShareTexts(io) : [];
+      if (shares.length > 0) args.push('--shares');
+      const done = (await runServerCommand(args, { ...running, input: shares.join('\n') })) as CaughtUp;
       await print(io, options, done, () => report(done));
       if (done.reasons.length > 0) throw new Exit(1);
     });

@@ -10,7 +10,7 @@ import { isoTime, print, say, table } from '../output.ts';
 import type { OutputOptions } from '../output.ts';
 import { connect } from '../session.ts';
 import type { SessionOptions } from '../session.ts';
-import { addServerVerb, addVerb } from '../verb.ts';
+import { addServerVerb, addVerb, parseTime } from '../verb.ts';
 
 interface OutOptions {
   readonly out: string;
@@ -23,7 +23,7 @@ interface MakeOptions extends SessionOptions, OutOptions {
 
 interface ErasureOptions extends MakeOptions {
   readonly study: string;
-  readonly subject: string;
+  readonly subject?: string;
 }
 
 export function register(program: Command, io: Io): void {
@@ -31,7 +31,12 @@ export function register(program: Command, io: Io): void {
     .command('evidence')
     .description('documents for an inspector: make, fetch, list; each verifies without the server');
   registerMaking(evidence, io);
+  registerDestruction(evidence, io);
+  registerExit(evidence, io);
   registerReview(evidence, io);
+  registerInventory(evidence, io);
+  registerDrill(evidence, io);
+  registerCeremony(evidence, io);
   registerKept(evidence, io);
 }
 
@@ -50,15 +55,64 @@ function registerMaking(evidence: Command, io: Io): void {
     });
 
   addOut(
-    addServerVerb(evidence, 'erasure', "make the certificate of a participant's erasure as a PDF document"),
+    addServerVerb(
+      evidence,
+      'erasure',
+      "make the certificate of a participant's erasure, or of that of a whole study, as a PDF document",
+    ),
   )
     .requiredOption('--study <id>', 'the study')
-    .requiredOption('--subject <alias>', 'the subject that was erased')
+    .option('--subject <alias>', 'the subject that was erased; without it the whole study')
     .option('--title <text>', 'what the document is called')
     .action(async (options: ErasureOptions) => {
       const { client } = await connect(io, options);
       const { study, subject } = options;
-      const input = { kind: 'subject.erasure', study, subject, ...titleOf(options) } as const;
+      const input =
+        subject === undefined
+          ? ({ kind: 'study.erasure', study, ...titleOf(options) } as const)
+          : ({ kind: 'subject.erasure', study, subject, ...titleOf(options) } as const);
+      await fetchMade(io, client, options, await client.call('evidence.make', input));
+    });
+}
+
+function registerExit(evidence: Command, io: Io): void {
+  addOut(addServerVerb(evidence, 'exit', 'make the certificate of the exit of the tenant as a PDF document'))
+    .option('--title <text>', 'what the document is called')
+    .action(async (options: MakeOptions) => {
+      const { client } = await connect(io, options);
+      const input = { kind: 'tenant.exit', ...titleOf(options) } as const;
+      await fetchMade(io, client, options, await client.call('evidence.make', input));
+    });
+}
+
+function registerDestruction(evidence: Command, io: Io): void {
+  addOut(
+    addServerVerb(
+      evidence,
+      'destruction <key>',
+      'make the certificate that a key was destroyed as a PDF document',
+    ),
+  )
+    .option('--title <text>', 'what the document is called')
+    .action(async (key: string, options: MakeOptions) => {
+      const { client } = await connect(io, options);
+      const input = { kind: 'key.destruction', key, ...titleOf(options) } as const;
+      await fetchMade(io, client, options, await client.call('evidence.make', input));
+    });
+}
+
+function registerInventory(evidence: Command, io: Io): void {
+  addOut(
+    addServerVerb(evidence, 'inventory', 'make the inventory of keys, out of the ledger, as a PDF document'),
+  )
+    .option('--as-of <date>', 'the keys that there were at this time; now otherwise', parseTime)
+    .option('--system <id>', 'keys of this system')
+    .option('--title <text>', 'what the document is called')
+    .action(async (options: MakeOptions & { readonly asOf?: number; readonly system?: string }) => {
+      const { client } = await connect(io, options);
+      const { asOf, system } = options;
+      const about = { ...(asOf !== undefined && { asOf }), ...(system !== undefined && { system }) };
+      const input = { kind: 'key.inventory', ...about, ...titleOf(options) } as const;
       await fetchMade(io, client, options, await client.call('evidence.make', input));
     });
 }
@@ -69,6 +123,32 @@ function registerReview(evidence: Command, io: Io): void {
     .action(async (review: string, options: MakeOptions) => {
       const { client } = await connect(io, options);
       const input = { kind: 'audit.review', review, ...titleOf(options) } as const;
+      await fetchMade(io, client, options, await client.call('evidence.make', input));
+    });
+}
+
+function registerCeremony(evidence: Command, io: Io): void {
+  addOut(
+    addServerVerb(
+      evidence,
+      'ceremony <entry>',
+      'make the minutes of a key ceremony, by its entry in the ledger, as a PDF document',
+    ),
+  )
+    .option('--title <text>', 'what the document is called')
+    .action(async (ceremony: string, options: MakeOptions) => {
+      const { client } = await connect(io, options);
+      const input = { kind: 'root.ceremony', ceremony, ...titleOf(options) } as const;
+      await fetchMade(io, client, options, await client.call('evidence.make', input));
+    });
+}
+
+function registerDrill(evidence: Command, io: Io): void {
+  addOut(addServerVerb(evidence, 'drill <drill>', 'make the record of a drill as a PDF document'))
+    .option('--title <text>', 'what the document is called')
+    .action(async (drill: string, options: MakeOptions) => {
+      const { client } = await connect(io, options);
+      const input = { kind: 'revocation.drill', drill, ...titleOf(options) } as const;
       await fetchMade(io, client, options, await client.call('evidence.make', input));
     });
 }

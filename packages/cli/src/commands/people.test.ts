@@ -199,7 +199,7 @@ test('people are invited, given roles, and let go by the verbs of their operatio
 const document = JSON.stringify({
   approval: approvalId,
   input: { key, reason: 'the study is over\nand \u202eout' },
-  operation: 'keys.destroy',
+  operation: 'keys.schedule-destruction',
   origin: 'example.org/ledger/test',
   requestedAt: until,
   requester: personId,
@@ -208,7 +208,7 @@ const document = JSON.stringify({
 const hash = createHash('sha256').update(document).digest('hex');
 const approval = {
   id: approvalId,
-  operation: 'keys.destroy',
+  operation: 'keys.schedule-destruction',
   hash,
   requester: personId,
   state: 'pending',
@@ -234,7 +234,7 @@ test('people approve what they have seen, and sign it [URS-010] [URS-029] [URS-0
     const options = { env: { ...env, TRIALKEEP_CREDENTIAL: 'tks_x' } };
     const { stdout } = await runCommand(['approval', 'show', approvalId], options);
     for (const part of [
-      'keys.destroy',
+      'keys.schedule-destruction',
       'Ada Lovelace',
       '2030-01-31',
       hash,

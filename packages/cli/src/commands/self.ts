@@ -6,8 +6,10 @@ import type { OutputOptions } from '../output.ts';
 import { defaultDataDirectory, defaultHost, defaultPort, runServerCommand } from '../server-process.ts';
 import type { ServerProcessOptions } from '../server-process.ts';
 import { makeWithSecret, secretLine } from '../session.ts';
+import { readShareTexts } from '../ceremony/shares-input.ts';
 import { addVerb, saveProfileOption } from '../verb.ts';
 import { registerCatchUp } from './catch-up.ts';
+import { registerRoot } from './root.ts';
 
 interface DataOptions extends OutputOptions {
   readonly data: string;
@@ -16,6 +18,7 @@ interface DataOptions extends OutputOptions {
 interface InitOptions extends DataOptions {
   readonly instanceProfile: string;
   readonly region?: string;
+  readonly rootConfig?: string;
   readonly url: string;
   readonly saveProfile?: string;
 }
@@ -24,7 +27,8 @@ interface InitOptions extends DataOptions {
 interface Initialised {
   readonly dataDirectory: string;
   readonly profile: string;
-  readonly passphraseFile: string;
+  readonly rootOfTrust: string;
+  readonly passphraseFile?: string;
   readonly administrator: { readonly id: string; readonly secret: string };
 }
 
@@ -48,6 +52,7 @@ interface Restored {
 
 interface RestoreOptions extends DataOptions {
   readonly acceptLostAnchor?: boolean;
+  readonly shares?: true;
 }
 
 export function register(program: Command, io: Io): void {
@@ -60,6 +65,7 @@ export function register(program: Command, io: Io): void {
   registerInit(self, io, running);
   registerBackups(self, io, running);
   registerCatchUp(self, io, running);
+  registerRoot(self, io, running);
 }
 
 function registerInit(self: Command, io: Io, running: ServerProcessOptions): void {
@@ -71,11 +77,16 @@ function registerInit(self: Command, io: Io, running: ServerProcessOptions): voi
         .default('evaluation'),
     )
     .option('--region <name>', 'region part of the names of keys')
+    .option(
+      '--root-config <file>',
+      'kind and settings of its root of trust, JSON without secrets; otherwise a passphrase',
+    )
     .option('--url <url>', 'where it will listen, for --save-profile', `http://${defaultHost}:${defaultPort}`)
     .addOption(saveProfileOption())
     .action(async (options: InitOptions) => {
       const { data, instanceProfile, region, url } = options;
       const more = region === undefined ? [] : ['--region', region];
+      if (options.rootConfig !== undefined) more.push('--root-config', options.rootConfig);
       const args = ['init', '--data', data, '--profile', instanceProfile, ...more];
       const { made, profile, failure } = await makeWithSecret(
         io,
@@ -88,14 +99,25 @@ function registerInit(self: Command, io: Io, running: ServerProcessOptions): voi
       await print(io, options, { ...made, administrator: shown }, () =>
         [
           `A new installation lies in ${made.dataDirectory} (profile ${made.profile}).`,
-          `Its root of trust is the passphrase in ${made.passphraseFile}.`,
-          "Without it nothing opens: keep a copy elsewhere, out of others' reach.",
+          ...rootLines(made),
           'Administrator of the installation:',
           secretLine(secret, profile),
         ].join('\n'),
       );
       if (failure !== undefined) throw failure;
     });
+}
+
+function rootLines({ rootOfTrust, passphraseFile }: Initialised): string[] {
+  if (passphraseFile === undefined)
+    return [
+      `Its root of trust is held by a module (${rootOfTrust}).`,
+      'Without it nothing opens: back the key up there, or add a stand-by.',
+    ];
+  return [
+    `Its root of trust is the passphrase in ${passphraseFile}.`,
+    "Without it nothing opens: keep a copy elsewhere, out of others' reach.",
+  ];
 }
 
 function registerBackups(self: Command, io: Io, running: ServerProcessOptions): void {
@@ -120,10 +142,16 @@ function registerBackups(self: Command, io: Io, running: ServerProcessOptions): 
       '--accept-lost-anchor',
       'where the anchor is lost, take the backup for the newest state: what was revoked after it is valid again',
     )
+    .option(
+      '--shares',
+      'ask for the shares of the root of trust, where it is held in shares; without a terminal, the lines of standard input',
+    )
     .action(async (folder: string, options: RestoreOptions) => {
+      const shares = options.shares === true ? await readShareTexts(io) : [];
       const accept = options.acceptLostAnchor === true ? ['--accept-lost-anchor'] : [];
       const args = ['restore', '--data', options.data, '--from', folder, ...accept];
-      const done = (await runServerCommand(args, running)) as Restored;
+      if (shares.length > 0) args.push('--shares');
+      const done = (await runServerCommand(args, { ...running, input: shares.join('\n') })) as Restored;
       await print(io, options, done, () =>
         [
           `The state of ${isoTime(done.createdAt)} is restored in ${done.dataDirectory}.`,

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Exit } from '../io.ts';
 import type { Io } from '../io.ts';
@@ -11,6 +12,7 @@ interface ServerOptions extends OutputOptions {
   readonly host: string;
   readonly port: number;
   readonly withoutWitnesses?: true;
+  readonly root?: string;
 }
 
 export function register(program: Command, io: Io): void {
@@ -21,13 +23,14 @@ export function register(program: Command, io: Io): void {
     .option('--data <directory>', 'where the installation lies', defaultDataDirectory)
     .option('--host <address>', 'address to listen on', defaultHost)
     .option('--port <number>', 'port to listen on; 0 takes a free one', parseInteger(0, 65_535), defaultPort)
+    .option('--root <folder>', 'folder of the root of trust to start with, where it is a stand-by')
     .option(
       '--without-witnesses',
       'start although the witnesses that a policy requires cannot be asked whether the database is the newest',
     )
     .action(async (options: ServerOptions) => {
       const server = await startServer({
-        env: io.env,
+        env: options.root === undefined ? io.env : { ...io.env, TRIALKEEP_ROOT: resolve(options.root) },
         signal: io.signal,
         dataDirectory: options.data,
         host: options.host,

@@ -2,6 +2,7 @@ import { issuableRoles, operations, systemTypes } from '@trialkeep/sdk/client';
 import type { Input, Operations } from '@trialkeep/sdk/client';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { CliError } from '../errors.ts';
 import type { Io } from '../io.ts';
 import { isoTime, print, table } from '../output.ts';
 import { connect, makeWithSecret, readReason, secretLine } from '../session.ts';
@@ -18,6 +19,7 @@ interface IssueOptions extends SessionOptions {
   readonly system?: string;
   readonly key?: string[];
   readonly expires?: number;
+  readonly form?: 'bearer' | 'access-key';
   readonly saveProfile?: string;
 }
 
@@ -59,20 +61,33 @@ export function register(program: Command, io: Io): void {
   registerCredentials(system.command('credential').description('credentials of services and people'), io);
 }
 
-function registerCredentials(credential: Command, io: Io): void {
+function registerIssue(credential: Command, io: Io): void {
   addServerVerb(credential, 'issue <name>', operations['credentials.issue'].summary)
     .addOption(new Option('--role <role>', 'what it may do').choices(issuableRoles).default('service'))
     .option('--system <id>', 'the system that it belongs to')
     .option('--key <id>', 'a key that it may use; may be repeated', gather)
     .option('--expires <date>', 'when it ends', parseTime)
+    .addOption(
+      new Option(
+        '--form <form>',
+        'access-key: requests of the AWS protocol are signed with it; bearer: it is sent with each request',
+      )
+        .choices(['bearer', 'access-key'])
+        .default('bearer'),
+    )
     .addOption(saveProfileOption())
     .action(async (name: string, options: IssueOptions) => {
+      if (options.form === 'access-key' && options.saveProfile !== undefined) {
+        const detail = 'a profile is for a credential that is sent, and an access key is not';
+        throw new CliError('cli.usage', { detail, fix: 'Leave --save-profile out.' });
+      }
       const { client, url } = await connect(io, options);
       const input: Input<Operations['credentials.issue']> = {
         name,
         role: options.role,
         ...(options.system !== undefined && { system: options.system }),
         ...(options.key !== undefined && { keys: options.key }),
+        ...(options.form === 'access-key' && { form: options.form }),
         ...(options.expires !== undefined && { expiresAt: options.expires }),
       };
       const { made, profile, failure } = await makeWithSecret(
@@ -85,11 +100,16 @@ function registerCredentials(credential: Command, io: Io): void {
       await print(io, options, { credential: made.credential, ...shown }, () =>
         [
           `Credential ${made.credential.name} (${made.credential.role}) is issued: ${made.credential.id}`,
+          ...(made.credential.accessKey ? [`AWS access key id: ${made.credential.accessKey}`] : []),
           secretLine(made.secret, profile),
         ].join('\n'),
       );
       if (failure !== undefined) throw failure;
     });
+}
+
+function registerCredentials(credential: Command, io: Io): void {
+  registerIssue(credential, io);
 
   addServerVerb(credential, 'list', operations['credentials.list'].summary).action(
     async (options: SessionOptions) => {
@@ -97,7 +117,7 @@ function registerCredentials(credential: Command, io: Io): void {
       const answer = await client.call('credentials.list', {});
       await print(io, options, answer, () =>
         table(
-          ['id', 'name', 'role', 'state', 'system', 'keys', 'expires'],
+          ['id', 'name', 'role', 'state', 'system', 'keys', 'expires', 'access key'],
           answer.credentials.map((row) => [
             row.id,
             row.name,
@@ -106,6 +126,7 @@ function registerCredentials(credential: Command, io: Io): void {
             row.system,
             row.keys.length,
             isoTime(row.expiresAt),
+            row.accessKey ?? '',
           ]),
         ),
       );

@@ -97,7 +97,7 @@ export type AnswerBody = {
   readonly v: 1;
 };
 
-const isSentence = (value: unknown): boolean =>
+export const isSentence = (value: unknown): boolean =>
   typeof value === 'string' && value.length <= 1000 && value.isWellFormed();
 
 /** The answer to a question to the ledger. */
@@ -180,22 +180,40 @@ function fits(entry: EntryMembers, kind: UseKind, question: Question): boolean {
   );
 }
 
+/** What the server did itself. */
+const observedKinds: readonly (readonly [UseKind, readonly string[]])[] = [
+  [
+    'key-released',
+    [
+      'keys.generate-data-key',
+      'keys.decrypt-data-key',
+      'keys.generate-data-key-pair',
+      'keys.derive-shared-secret',
+      'keys.decapsulate',
+    ],
+  ],
+  ['decryption-observed', ['keys.decrypt', 'keys.re-encrypt']],
+  [
+    'encryption-observed',
+    ['keys.encrypt', 'keys.generate-wrapped-data-key', 'keys.generate-wrapped-data-key-pair'],
+  ],
+];
+
 /** The kinds of docs/formats/answer.md. */
-function useKindOf({ operation, outcome, attested }: EntryMembers): UseKind {
-  const isRelease = operation === 'keys.generate-data-key' || operation === 'keys.decrypt-data-key';
-  const isUse = isRelease || ['keys.decrypt', 'keys.encrypt', 'uses.report'].includes(operation);
-  if (!isUse) return 'other';
+function useKindOf({ operation, outcome, attested, source }: EntryMembers): UseKind {
+  const observed = observedKinds.find(([, operations]) => operations.includes(operation))?.[0];
+  if (observed === undefined && operation !== 'uses.report') return 'other';
   if (outcome !== 'success') return 'use-denied';
-  if (isRelease) return 'key-released';
-  if (operation === 'keys.decrypt') return 'decryption-observed';
-  if (operation === 'keys.encrypt') return 'encryption-observed';
+  if (operation === 'keys.re-encrypt' && source !== undefined) return 'encryption-observed';
+  if (observed !== undefined) return observed;
   const use =
     typeof attested === 'object' && attested !== null ? (attested as { use?: unknown }).use : undefined;
   if (use === 'open') return 'decryption-attested';
   return use === 'seal' ? 'encryption-attested' : 'other';
 }
 
-function isBound({ checkpoint, origin, root, size }: AnswerBody['bound']): boolean {
+/** Whether the bound is what its checkpoint says. */
+export function isBound({ checkpoint, origin, root, size }: AnswerBody['bound']): boolean {
   try {
     const said = parseCheckpoint(parseNote(new TextEncoder().encode(checkpoint)).text);
     const rootText = btoa(String.fromCharCode(...said.root));

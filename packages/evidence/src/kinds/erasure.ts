@@ -1,12 +1,13 @@
 import { entryTable } from '../entry-table.ts';
 import { named, utc, type Block } from '../blocks.ts';
 import {
-  isJsonObject,
-  parseCanonicalObject,
-  type JsonObject,
   hasShape,
   isIndex,
+  isJsonObject,
   isUuid,
+  parseCanonicalObject,
+  type JsonObject,
+  type Sha256,
 } from '@trialkeep/ledger';
 import { hex } from '../hex.ts';
 import { isListing, textOf, type ListedEntry } from '../listed.ts';
@@ -33,8 +34,8 @@ const statement = [
   'What remains is listed as the server knew it when this document was made.',
   'That nobody kept a copy of the key, or of decrypted data, outside of the places that Trialkeep knows cannot be shown by any record.',
 ];
-const maxRemaining = 1000;
-const maxSignatures = 100;
+export const maxRemaining = 1000;
+export const maxSignatures = 100;
 
 /** The certificate that a participant's key was destroyed. */
 export const erasureKind: Kind<ErasureBody> = {
@@ -69,13 +70,7 @@ export const erasureKind: Kind<ErasureBody> = {
     if ((body.state === 'erased') !== (body.remaining.length === 0)) {
       found.push('The state does not fit what remains.');
     }
-    const signed = new Set(entries.map(({ entry }) => entry.signature));
-    for (const record of body.signatures) {
-      if (!signed.has(hex(sha256(new TextEncoder().encode(record))))) {
-        found.push('An electronic signature is not the one of a listed entry.');
-      }
-    }
-    return found;
+    return [...found, ...strangeSignatures(body, sha256)];
   },
 
   render(body, context) {
@@ -110,7 +105,18 @@ export const erasureKind: Kind<ErasureBody> = {
   proven: () => statement,
 };
 
-function remainingBlocks(remaining: readonly string[]): Block[] {
+/** A sentence for each signature record whose hash no listed entry has. */
+export function strangeSignatures(
+  { entries, signatures }: Pick<ErasureBody, 'entries' | 'signatures'>,
+  sha256: Sha256,
+): string[] {
+  const signed = new Set(entries.map(({ entry }) => entry.signature));
+  return signatures
+    .filter((record) => !signed.has(hex(sha256(new TextEncoder().encode(record)))))
+    .map(() => 'An electronic signature is not the one of a listed entry.');
+}
+
+export function remainingBlocks(remaining: readonly string[]): Block[] {
   if (remaining.length === 0) return [];
   return [
     { type: 'heading', text: 'What remains' },
@@ -123,7 +129,7 @@ function remainingBlocks(remaining: readonly string[]): Block[] {
 }
 
 /** The manifestation of each signature (21 CFR 11.50): name, date and time, meaning. */
-function signatureBlocks({ signatures }: ErasureBody): Block[] {
+export function signatureBlocks({ signatures }: Pick<ErasureBody, 'signatures'>): Block[] {
   if (signatures.length === 0) return [];
   return [
     { type: 'heading', text: 'Electronic signatures' },
@@ -149,7 +155,8 @@ function signatureBlocks({ signatures }: ErasureBody): Block[] {
   ];
 }
 
-function isRecord(text: unknown): boolean {
+/** Whether a text is a signature record as it can be shown. */
+export function isRecord(text: unknown): boolean {
   const record = typeof text === 'string' && text.length <= 65_535 ? parseCanonicalObject(text) : undefined;
   return (
     isJsonObject(record) &&
@@ -161,6 +168,6 @@ function isRecord(text: unknown): boolean {
   );
 }
 
-function isList(value: unknown, most: number, isItem: (item: unknown) => boolean): boolean {
+export function isList(value: unknown, most: number, isItem: (item: unknown) => boolean): boolean {
   return Array.isArray(value) && value.length <= most && value.every(isItem);
 }

@@ -12,7 +12,7 @@ const requester = '00000000-0000-4000-8000-00000000000b';
 const document = JSON.stringify({
   approval: id,
   input: { key: '00000000-0000-4000-8000-00000000000c', reason: 'the study is over' },
-  operation: 'keys.destroy',
+  operation: 'keys.schedule-destruction',
   origin: 'example.org/ledger/test',
   requestedAt: 1_700_000_000_000,
   requester,
@@ -26,7 +26,7 @@ function hashOf(text: string): string {
 function approvalOf(more: Partial<Approval> = {}): Approval {
   return {
     id,
-    operation: 'keys.destroy',
+    operation: 'keys.schedule-destruction',
     hash: hashOf(document),
     requester,
     state: 'pending',

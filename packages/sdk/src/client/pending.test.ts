@@ -43,9 +43,9 @@ test('each state that is no fault comes as a value with its next step [URS-010] 
       (response) => refuse(response.setHeader('retry-after', '7'), code, more),
       async (url, seen) => {
         const client = createClient({ url, credential });
-        assert.deepEqual(await client.attempt('keys.destroy', destroy), expected);
+        assert.deepEqual(await client.attempt('keys.schedule-destruction', destroy), expected);
         assert.equal(seen.length, 1, 'a change is never sent twice by itself');
-        const error = await rejection(client.call('keys.destroy', destroy));
+        const error = await rejection(client.call('keys.schedule-destruction', destroy));
         assert.deepEqual([error.code, error.state, error.retryAfterMs], [code, expected.state, 7000]);
         assert.deepEqual(pendingOf(error), expected);
       },
@@ -81,7 +81,9 @@ test('a state without what one needs to go on is not believed', async () => {
     await serving(
       (response) => refuse(response, code, more),
       async (url) => {
-        const error = await rejection(createClient({ url, credential }).attempt('keys.destroy', destroy));
+        const error = await rejection(
+          createClient({ url, credential }).attempt('keys.schedule-destruction', destroy),
+        );
         assert.equal(error.code, 'client.bad_answer', JSON.stringify([code, more]));
       },
     );
@@ -89,7 +91,9 @@ test('a state without what one needs to go on is not believed', async () => {
   await serving(
     (response) => json(response, 202, { id: key }),
     async (url) => {
-      const error = await rejection(createClient({ url, credential }).attempt('keys.destroy', destroy));
+      const error = await rejection(
+        createClient({ url, credential }).attempt('keys.schedule-destruction', destroy),
+      );
       assert.equal(error.code, 'client.bad_answer', 'a kept request is no result');
     },
   );

@@ -36,6 +36,7 @@ export interface LedgerEntry {
   readonly role?: string;
   readonly session?: string;
   readonly signature?: string;
+  readonly source?: string;
   readonly state?: string;
   readonly study?: string;
   readonly subject?: string;
@@ -89,6 +90,7 @@ const optional: Readonly<Record<string, Check>> = {
   role: isWord,
   session: isUuid,
   signature: isSha256Hex,
+  source: isUuid,
   state: isWord,
   study: isUuid,
   subject: matches(/^[0-9a-f]{32}$/),

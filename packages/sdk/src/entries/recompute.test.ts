@@ -201,6 +201,10 @@ test('every entry has one kind, and only what was done or attested counts as it 
   assert.equal(kind('keys.decrypt-data-key'), 'key-released');
   assert.equal(kind('keys.decrypt'), 'decryption-observed');
   assert.equal(kind('keys.encrypt'), 'encryption-observed');
+  assert.equal(kind('keys.re-encrypt'), 'decryption-observed');
+  const target = { operation: 'keys.re-encrypt', source: '00000000-0000-4000-8000-000000000000' };
+  assert.equal(kindOfEntry({ ...target, outcome: 'success' }), 'encryption-observed');
+  assert.equal(kindOfEntry({ ...target, outcome: 'refused' }), 'use-denied');
   assert.equal(kind('uses.report', 'success', 'open'), 'decryption-attested');
   assert.equal(kind('uses.report', 'success', 'seal'), 'encryption-attested');
   assert.equal(kind('uses.report'), 'other');

@@ -54,7 +54,15 @@ export class StandInKeys implements Caller {
       const ciphertext = sealDataKey({ dataKey, outer, context: input.context }).toString('base64');
       const arn = `arn:aws:kms:test-1:000000000001:key/${input.key}`;
       const plaintext = dataKey.toString('base64');
-      return { plaintext, ciphertext, key: input.key, arn, version: 1, useLogged: this.useLogged };
+      return {
+        plaintext,
+        ciphertext,
+        key: input.key,
+        arn,
+        version: 1,
+        useLogged: this.useLogged,
+        recipients: [],
+      };
     }
     try {
       const ciphertext = Buffer.from(input.ciphertext, 'base64');

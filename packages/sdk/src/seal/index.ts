@@ -14,6 +14,8 @@ export { openRanges } from './ranges.ts';
 export type { OpenRangesOptions, SealedRanges } from './ranges.ts';
 export { recipientKeys } from './recipient-keys.ts';
 export type { RecipientKeysOptions } from './recipient-keys.ts';
+export { openRegistry } from './registry.ts';
+export type { DataKeyRegistry, RegistryOptions, WrappedDataKey } from './registry.ts';
 export { serverKeys } from './server-keys.ts';
 export type { ServerKeysOptions } from './server-keys.ts';
 export { openStream, sealStream } from './stream.ts';

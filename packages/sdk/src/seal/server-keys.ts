@@ -1,11 +1,14 @@
 import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { checkRecipients, dataKeyBytes } from '@trialkeep/crypto';
+import type { Operations, Output } from '@trialkeep/contract';
+import { checkRecipients, CryptoError, dataKeyBytes } from '@trialkeep/crypto';
 import type { EncryptedDataKey, EncryptionContext, Recipient } from '@trialkeep/crypto';
 import type { Caller, CallOptions } from '../client/index.ts';
 import { sdkError, TrialkeepError } from '../errors.ts';
 import type { DataKeyUse, UseReporter } from '../receipts/reporter.ts';
 import { wrapForAll } from './keys.ts';
+import { isOutlived } from './registry.ts';
+import type { DataKeyRegistry, WrappedDataKey } from './registry.ts';
 import type { KeyRequestOptions, KeySource, OpeningKey, SealedDataKeys, SealingKey } from './keys.ts';
 
 /** The provider id under which an AWS Encryption SDK expects a data key of AWS KMS; Trialkeep speaks for its keys as KMS does. */
@@ -25,6 +28,11 @@ export interface ServerKeysOptions {
   readonly reason?: string;
   /** Keeps a receipt of every use of a data key of a use-logged key; without it such a key is refused. */
   readonly reporter?: UseReporter;
+  /**
+   * Has every data key that is made registered, so that the server wraps it anew after a rotation; and where the wrapping in a message
+   * does not open any more, opens the present one. Not for use-logged keys, whose data keys stay as they are.
+   */
+  readonly registry?: DataKeyRegistry;
 }
 
 /**
@@ -32,12 +40,15 @@ export interface ServerKeysOptions {
  * `keys.generate-data-key` or `keys.decrypt-data-key`.
  *
  * @throws CryptoError `crypto.recipients_invalid` for recipients that do not go together; TrialkeepError `client.invalid_input` for a
- * reporter of another client
+ * reporter or registry of another client
  */
 export function serverKeys(client: Caller, options: ServerKeysOptions = {}): KeySource {
-  const { recipients = [], reporter } = options;
+  const { recipients = [], registry, reporter } = options;
   if (reporter?.client !== undefined && reporter.client !== client) {
     throw sdkError('client.invalid_input', { field: '/reporter', detail: 'it reports to another client' });
+  }
+  if (registry !== undefined && registry.client !== client) {
+    throw sdkError('client.invalid_input', { field: '/registry', detail: 'it is of another client' });
   }
   checkRecipients(recipients, 1);
   return {
@@ -48,29 +59,52 @@ export function serverKeys(client: Caller, options: ServerKeysOptions = {}): Key
 
 async function generate(
   client: Caller,
-  { key, recipients = [], reporter }: ServerKeysOptions,
+  { key, recipients = [], registry, reporter }: ServerKeysOptions,
   context: EncryptionContext,
   more?: KeyRequestOptions,
 ): Promise<SealingKey> {
   if (key === undefined) {
     throw sdkError('client.invalid_input', { field: '/key', detail: 'no key to seal under is named' });
   }
-  const answer = await client.call('keys.generate-data-key', { key, context }, callOptions(more));
+  // What comes for those whom the server demands beside itself goes into the message, with the rest.
+  const input = { key, context, recipients: true };
+  const answer = await client.call('keys.generate-data-key', input, callOptions(more));
   if (arnPattern.exec(answer.arn)?.[1] !== key)
     throw sdkError('client.bad_answer', { detail: 'name of the key' });
   const ciphertext = Buffer.from(answer.ciphertext, 'base64');
   if (answer.useLogged && recipients.some(({ kind }) => kind !== 'hybrid')) {
     throw sdkError('receipts.recipient_unlogged');
   }
+  const demanded = demandedRecipients(answer.recipients, recipients);
   const reporting = reportingOf(answer, reporter, { use: 'seal', key, dataKey: ciphertext, context });
   const dataKey = secretOf(answer.plaintext);
+  if (!answer.useLogged) await registry?.add({ key, ciphertext, context });
   const own = { providerId, providerInfo: Buffer.from(answer.arn, 'utf8'), ciphertext };
   return {
     dataKey,
-    encryptedDataKeys: [own, ...(await wrapForAll(recipients, dataKey, context))],
+    encryptedDataKeys: [own, ...demanded, ...(await wrapForAll(recipients, dataKey, context))],
     wrappedBy: { key, version: answer.version },
     ...reporting,
   };
+}
+
+type Demanded = Output<Operations['keys.generate-data-key']>['recipients'];
+
+/**
+ * The data key as those get it whom the server demands beside itself.
+ *
+ * @throws CryptoError `crypto.recipients_mixed`, `crypto.recipients_invalid` where they do not go together with the caller's own
+ */
+function demandedRecipients(demanded: Demanded, own: readonly Recipient[]): EncryptedDataKey[] {
+  const isHybrid = demanded.some(({ providerId }) => providerId.startsWith('trialkeep-hpke-'));
+  if (isHybrid && own.some(({ kind }) => kind === 'classical'))
+    throw new CryptoError('crypto.recipients_mixed');
+  if (demanded.length > 0) checkRecipients(own, 1 + demanded.length);
+  return demanded.map(({ providerId, providerInfo, ciphertext }) => ({
+    providerId,
+    providerInfo: Buffer.from(providerInfo, 'base64'),
+    ciphertext: Buffer.from(ciphertext, 'base64'),
+  }));
 }
 
 /** What puts each use on the record, where the key demands it. */
@@ -87,21 +121,16 @@ function reportingOf(
 /** Of a message's recipients those count whose name is a key of Trialkeep, and an allowed one; the first that this tenant has is asked. */
 async function release(
   client: Caller,
-  { keys: allowed, reason, reporter }: ServerKeysOptions,
+  options: ServerKeysOptions,
   { context, encryptedDataKeys }: SealedDataKeys,
   more?: KeyRequestOptions,
 ): Promise<OpeningKey | undefined> {
   let unknown: TrialkeepError | undefined;
   for (const recipient of encryptedDataKeys) {
     const key = keyOf(recipient);
-    if (key === undefined || (allowed !== undefined && !allowed.includes(key))) continue;
+    if (key === undefined || (options.keys !== undefined && !options.keys.includes(key))) continue;
     try {
-      const ciphertext = Buffer.from(recipient.ciphertext).toString('base64');
-      const input = { key, ciphertext, context, ...(reason !== undefined && { reason }) };
-      const answer = await client.call('keys.decrypt-data-key', input, callOptions(more));
-      const use = { use: 'open', key, dataKey: recipient.ciphertext, context } as const;
-      const reporting = reportingOf(answer, reporter, use);
-      return { ...reporting, dataKey: secretOf(answer.plaintext), key, sealerAuthenticated: true };
+      return await releaseWrapped(client, options, { key, context, ciphertext: recipient.ciphertext }, more);
     } catch (error) {
       if (!(error instanceof TrialkeepError && error.code === 'key.unknown')) throw error;
       unknown ??= error;
@@ -109,6 +138,32 @@ async function release(
   }
   if (unknown !== undefined) throw unknown;
   return undefined;
+}
+
+/** Opens one wrapping; the one that the registry has in its place, where it does not open any more. */
+async function releaseWrapped(
+  client: Caller,
+  options: ServerKeysOptions,
+  wrapped: WrappedDataKey,
+  more?: KeyRequestOptions,
+): Promise<OpeningKey> {
+  const { reason, registry, reporter } = options;
+  const { key, context } = wrapped;
+  try {
+    const ciphertext = Buffer.from(wrapped.ciphertext).toString('base64');
+    const input = { key, ciphertext, context, ...(reason !== undefined && { reason }) };
+    const answer = await client.call('keys.decrypt-data-key', input, callOptions(more));
+    const use = { use: 'open', key, dataKey: wrapped.ciphertext, context } as const;
+    const reporting = reportingOf(answer, reporter, use);
+    return { ...reporting, dataKey: secretOf(answer.plaintext), key, sealerAuthenticated: true };
+  } catch (error) {
+    if (registry === undefined || !isOutlived(error)) throw error;
+    const present = await registry.current(wrapped, { ...callOptions(more), reason });
+    // The same one again would be refused again.
+    if (present === undefined || Buffer.compare(present, wrapped.ciphertext) === 0) throw error;
+    const { registry: _, ...rest } = options;
+    return releaseWrapped(client, rest, { key, context, ciphertext: present }, more);
+  }
 }
 
 /** The id of the key that a recipient names, if it has the name of one. */

@@ -2,17 +2,19 @@ import { hashSecret, secretKind } from '@trialkeep/crypto';
 import type { ErrorCode } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database, Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
 import type { Facts, FactsCache } from '../platform/facts.ts';
 import type { Caller, Log, Proof, Validity } from '../platform/implementation.ts';
 import { Limiter } from '../platform/limiter.ts';
 import { LruMap } from '../platform/lru.ts';
+import type { Authorization, SignedRequest } from '../platform/signed-request.ts';
+import { credentialOfAccessKey, isSignedWith, maxSignatureSkewMs, openSigningSecret } from './access-keys.ts';
 import * as credentials from './credential-store.ts';
 import type { NamedCredential } from './credential-store.ts';
 import type { Passwords } from './passwords.ts';
 import * as people from './people-store.ts';
-import { findLog, findPlace } from './places-store.ts';
+import { findLog, findPlace, findSigningPlace } from './places-store.ts';
 import type { Place } from './places-store.ts';
 import { findSession } from './session-store.ts';
 import { Verifier } from './verifier.ts';
@@ -64,10 +66,11 @@ export class Authenticator {
   }
 
   /**
-   * The caller behind an Authorization header, under one epoch; undefined where nobody here has such a secret. The
+   * The caller behind an Authorization header, or who signed, under one epoch; undefined where nobody here has such a secret. The
    * look-up is by the hash of 256 random bits, so its time tells nothing about any secret.
    */
-  async authenticate(authorization: string | undefined, now: number): Promise<Authenticated | undefined> {
+  async authenticate(authorization: Authorization, now: number): Promise<Authenticated | undefined> {
+    if (typeof authorization === 'object') return this.#bySignature(authorization, now);
     const place = await this.#place(authorization);
     if (place === undefined) return undefined;
     const log = await this.#logOf(place.log);
@@ -125,6 +128,12 @@ export class Authenticator {
     return outcome;
   }
 
+  /** The tenant of an access key, whoever asks: that never changes. Undefined where no tenant has it. */
+  async tenantOfAccessKey(accessKey: string): Promise<string | undefined> {
+    const place = await this.#signingPlace(accessKey);
+    return place && ((await this.#logOf(place.log)).tenant ?? undefined);
+  }
+
   /** A credential of the log, as the facts have it. */
   async credential(facts: Facts, log: Log, id: string): Promise<NamedCredential | undefined> {
     const rowKey = await this.#hierarchy.rowKey(log.tenant);
@@ -160,6 +169,32 @@ export class Authenticator {
     return lasting(caller, state === 'active', expires_at ?? Number.MAX_SAFE_INTEGER, now);
   }
 
+  /**
+   * Who signed the request. That is verified before anything else is said of the credential, so that nobody who only knows its id
+   * leaves entries in its name; a signature from another time than now is its holder's, and good for nothing.
+   */
+  async #bySignature(request: SignedRequest, now: number): Promise<Authenticated | undefined> {
+    const place = await this.#signingPlace(request.accessKey);
+    if (place === undefined) return undefined;
+    const { id } = place;
+    const log = await this.#logOf(place.log);
+    const facts = await this.#facts.of(place.log);
+    const credential = await this.credential(facts, log, id);
+    const wrapped = credential?.row.wrapped_secret;
+    if (!wrapped) return undefined;
+    const secret = await facts.get(`signing secret ${id}`, () =>
+      openSigningSecret(this.#hierarchy, log.tenant, id, wrapped),
+    );
+    if (!isSignedWith(secret, request)) return undefined;
+    const found = await this.#byCredential(facts, log, id, now);
+    if (found === undefined) return undefined;
+    const code = 'auth.signature_expired';
+    const [from, until] = [request.time - maxSignatureSkewMs, request.time + maxSignatureSkewMs];
+    const isTimely = now >= from && now < until;
+    const validity = [...found.validity, { from, until, refusal: code } as const];
+    return { ...found, validity, refusal: found.refusal ?? (isTimely ? undefined : code) };
+  }
+
   async #bySession(facts: Facts, log: Log, id: string, now: number): Promise<Authenticated | undefined> {
     const rowKey = await this.#hierarchy.rowKey(log.tenant);
     const found = await facts.get(`session ${id}`, (snapshot) => findSession(snapshot, rowKey, log.id, id));
@@ -185,17 +220,29 @@ export class Authenticator {
     return lasting(caller, inForce, invitation.expires_at, now);
   }
 
+  async #signingPlace(accessKey: string): Promise<Place | undefined> {
+    const id = credentialOfAccessKey(accessKey);
+    return id === undefined
+      ? undefined
+      : this.#lookUp(accessKey, (snapshot) => findSigningPlace(snapshot, id));
+  }
+
   async #place(authorization: string | undefined): Promise<Place | undefined> {
     const secret = bearer.exec(authorization ?? '')?.[1];
     const kind = secret === undefined ? undefined : secretKind(secret);
-    if (secret === undefined || kind === undefined) return undefined;
+    if (secret === undefined || kind === undefined || kind === 'import') return undefined;
     const hash = hashSecret(secret);
-    const name = hash.toString('base64');
+    return this.#lookUp(hash.toString('base64'), (snapshot) => findPlace(snapshot, kind, hash));
+  }
+
+  /** @param name no access key id is 44 characters long, as hashes in base64 are */
+  async #lookUp(
+    name: string,
+    find: (snapshot: Tx) => Promise<Place | undefined>,
+  ): Promise<Place | undefined> {
     const known = this.#places.get(name);
     if (known !== undefined) return known;
-    const found = await this.#lookUps.run('stranger', () =>
-      this.#database.read((snapshot) => findPlace(snapshot, kind, hash)),
-    );
+    const found = await this.#lookUps.run('stranger', () => this.#database.read(find));
     if (found !== undefined) this.#places.set(name, found);
     return found;
   }

@@ -1,11 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import type { Role } from '@trialkeep/contract';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
 export type CredentialRow = Tables['credential'];
-type Unsealed = Omit<CredentialRow, 'seal'>;
+type Unsealed = Omit<CredentialRow, 'seal' | 'wrapped_secret'> &
+  Partial<Pick<CredentialRow, 'wrapped_secret'>>;
 
 /** A credential with the keys that it names. */
 export interface NamedCredential {
@@ -15,7 +17,10 @@ export interface NamedCredential {
 
 function sealedFields(row: Unsealed): (string | number | null)[] {
   const hash = Buffer.from(row.secret_hash).toString('hex');
-  return [row.id, row.log, row.role, row.system, hash, row.state, row.created_at, row.expires_at];
+  const fields = [row.id, row.log, row.role, row.system, hash, row.state, row.created_at, row.expires_at];
+  // Credentials from before some could sign are sealed without it.
+  const wrapped = row.wrapped_secret && Buffer.from(row.wrapped_secret).toString('hex');
+  return wrapped ? [...fields, 'access-key', wrapped] : fields;
 }
 
 export async function insertCredential(
@@ -26,7 +31,11 @@ export async function insertCredential(
 ): Promise<void> {
   await tx
     .insertInto('credential')
-    .values({ ...row, seal: sealRow(rowKey, 'credential', sealedFields(row)) })
+    .values({
+      ...row,
+      wrapped_secret: row.wrapped_secret ?? null,
+      seal: sealRow(rowKey, 'credential', sealedFields(row)),
+    })
     .execute();
   for (const key of keys) {
     const seal = sealRow(rowKey, 'credential_key', [row.id, key]);
@@ -68,6 +77,37 @@ export async function listCredentials(tx: Tx, rowKey: KeyObject, log: number): P
   return credentials;
 }
 
+/** The first credentials of the systems that are in force, oldest first, of those behind `after`; without their keys, their seals checked. */
+export async function activeCredentials(
+  tx: Tx,
+  rowKey: KeyObject,
+  log: number,
+  which: {
+    readonly systems: readonly string[];
+    readonly after: Pick<CredentialRow, 'created_at' | 'id'> | undefined;
+    readonly limit: number;
+  },
+): Promise<CredentialRow[]> {
+  const { systems, after, limit } = which;
+  let query = tx
+    .selectFrom('credential')
+    .selectAll()
+    .where('log', '=', log)
+    .where('system', 'in', systems)
+    .where('state', '=', 'active');
+  if (after !== undefined) {
+    query = query.where((eb) =>
+      eb.or([
+        eb('created_at', '>', after.created_at),
+        eb.and([eb('created_at', '=', after.created_at), eb('id', '>', after.id)]),
+      ]),
+    );
+  }
+  const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute();
+  for (const row of rows) checkRow(rowKey, 'credential', sealedFields(row), row.seal);
+  return rows;
+}
+
 async function keysOf(tx: Tx, rowKey: KeyObject, credential: string): Promise<ReadonlySet<string>> {
   const rows = await tx
     .selectFrom('credential_key')
@@ -98,3 +138,14 @@ export async function countActive(tx: Tx, log: number, role: Role): Promise<numb
     .executeTakeFirstOrThrow();
   return row.count;
 }
+
+/** How the rows of this slice are sealed. */
+export const credentialTables: readonly SealedTable[] = [
+  { table: 'credential', identity: ['id'], owner: 'log', forms: [sealedFields] },
+  {
+    table: 'credential_key',
+    identity: ['credential', 'key'],
+    owner: { column: 'credential', table: 'credential' },
+    forms: [({ credential, key }: { credential: string; key: string }) => [credential, key]],
+  },
+];

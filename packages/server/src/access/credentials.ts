@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { generateCredential, hashCredential } from '@trialkeep/crypto';
-import type { Operations, Output, Role } from '@trialkeep/contract';
+import type { Input, Operations, Output, Role } from '@trialkeep/contract';
 import type { Hierarchy } from '../keys/index.ts';
 import { keysKnown, systemExists } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
@@ -8,6 +8,7 @@ import { OperationError } from '../platform/errors.ts';
 import { newId } from '../platform/ids.ts';
 import { tenantOf } from '../platform/implementation.ts';
 import type { Apply, Context } from '../platform/implementation.ts';
+import { accessKeyId, hashSecretAccessKey, newSecretAccessKey, wrapSecret } from './access-keys.ts';
 import * as store from './credential-store.ts';
 import type { NamedCredential } from './credential-store.ts';
 
@@ -49,8 +50,8 @@ export async function issue(
     throw new OperationError('date.past', { field: '/expiresAt' });
   }
   const rowKey = await hierarchy.rowKey(caller.log.tenant);
-  const secret = generateCredential();
   const id = newId();
+  const { secret, ...stored } = await newSecret(hierarchy, caller.log.tenant, id, input.form);
   return async (tx, time) => {
     record.credential = id;
     record.state = 'active';
@@ -60,7 +61,7 @@ export async function issue(
       name: input.name,
       role: input.role,
       system: input.system ?? null,
-      secret_hash: hashCredential(secret),
+      ...stored,
       state: 'active' as const,
       created_at: time,
       expires_at: input.expiresAt ?? null,
@@ -68,6 +69,22 @@ export async function issue(
     await store.insertCredential(tx, rowKey, row, keys);
     return { credential: view(row, new Set(keys)), secret };
   };
+}
+
+/** A secret that is sent with each request, of which the hash suffices; or one that requests are signed with, which is kept wrapped. */
+async function newSecret(
+  hierarchy: Hierarchy,
+  tenant: string | null,
+  credential: string,
+  form: Input<Operations['credentials.issue']>['form'],
+): Promise<{ secret: string; secret_hash: Uint8Array; wrapped_secret: Uint8Array | null }> {
+  if (form !== 'access-key') {
+    const secret = generateCredential();
+    return { secret, secret_hash: hashCredential(secret), wrapped_secret: null };
+  }
+  const { secret, key } = newSecretAccessKey();
+  const wrapped = await wrapSecret(hierarchy, tenant, credential, key);
+  return { secret, secret_hash: hashSecretAccessKey(secret), wrapped_secret: wrapped };
 }
 
 /** A service acts for one system, with keys of that system; the other roles are tied to neither. */
@@ -128,6 +145,7 @@ function view(row: Omit<NamedCredential['row'], 'seal'>, keys: ReadonlySet<strin
     role: row.role,
     system: row.system,
     keys: [...keys],
+    accessKey: row.wrapped_secret === null ? null : accessKeyId(row.id),
     state: row.state,
     createdAt: row.created_at,
     expiresAt: row.expires_at,

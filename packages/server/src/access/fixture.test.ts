@@ -90,7 +90,8 @@ export async function makeSlice(t: TestContext): Promise<Slice> {
 }
 
 /** Opening real ones takes longer than most of these tests. */
-const unusedEpochs = { current: () => assert.fail('Nothing here needs an epoch key.') };
+const unused = () => assert.fail('Nothing here needs an epoch key.');
+const unusedEpochs = { current: unused, open: unused, refresh: unused };
 
 /** One process on the database. */
 function process(parts: Omit<Slice, 'authenticator' | 'trace' | 'another' | 'admit'>): Slice {
@@ -150,6 +151,7 @@ function contextOf({ caller, validity }: Authenticated, input: object, now: numb
   const context = {
     input,
     caller,
+    protocol: 'trialkeep' as const,
     facts: caller.facts,
     now,
     record: {} as Recorded,

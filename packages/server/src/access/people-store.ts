@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Permission, Role } from '@trialkeep/contract';
 import { roles as allRoles } from '@trialkeep/contract';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
@@ -28,12 +29,15 @@ function invitationFields(row: Unsealed<InvitationRow>): (string | number | null
   return [row.id, row.log, row.person, hash, row.totp, row.state, row.created_at, row.expires_at];
 }
 
+/** The same of a row as it is stored. */
+function storedPersonFields(row: Omit<Tables['person'], 'seal'>): (string | number | null)[] {
+  const { id, log, name, login, state, roles, password, totp, revision, created_at } = row;
+  return [id, log, name, login, state, roles, password, totp, revision, created_at];
+}
+
 function checkedPerson(rowKey: KeyObject, stored: Tables['person']): PersonRow {
-  const roles = stored.roles;
-  const { id, log, name, login, state, password, totp, revision, created_at } = stored;
-  const fields = [id, log, name, login, state, roles, password, totp, revision, created_at];
-  checkRow(rowKey, 'person', fields, stored.seal);
-  return { ...stored, roles: JSON.parse(roles) as Role[] };
+  checkRow(rowKey, 'person', storedPersonFields(stored), stored.seal);
+  return { ...stored, roles: JSON.parse(stored.roles) as Role[] };
 }
 
 export async function insertPerson(tx: Tx, rowKey: KeyObject, row: Unsealed<PersonRow>): Promise<void> {
@@ -165,6 +169,28 @@ export async function takeStep(
   return taken !== undefined;
 }
 
+/** Wraps the secrets of the one-time-code generators of a log's people anew, each as `rewrap` says. */
+export async function rewrapAuthenticators(
+  tx: Tx,
+  rowKey: KeyObject,
+  log: number,
+  rewrap: (row: AuthenticatorRow) => Uint8Array,
+): Promise<void> {
+  const rows = await tx
+    .selectFrom('authenticator')
+    .innerJoin('person', 'person.id', 'authenticator.person')
+    .selectAll('authenticator')
+    .where('person.log', '=', log)
+    .where('authenticator.type', '=', 'totp')
+    .execute();
+  for (const row of rows) {
+    checkRow(rowKey, 'authenticator', authenticatorFields(row), row.seal);
+    const secret = rewrap(row);
+    const seal = sealRow(rowKey, 'authenticator', authenticatorFields({ ...row, secret }));
+    await tx.updateTable('authenticator').set({ secret, seal }).where('id', '=', row.id).execute();
+  }
+}
+
 export async function deleteAuthenticator(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('authenticator').where('id', '=', id).execute();
 }
@@ -229,3 +255,15 @@ export async function withdrawInvitations(tx: Tx, rowKey: KeyObject, person: str
     await changeInvitation(tx, rowKey, row, { state: 'withdrawn', totp: null });
   }
 }
+
+/** How the rows of this slice are sealed. */
+export const peopleTables: readonly SealedTable[] = [
+  { table: 'person', identity: ['id'], owner: 'log', forms: [storedPersonFields] },
+  {
+    table: 'authenticator',
+    identity: ['id'],
+    owner: { column: 'person', table: 'person' },
+    forms: [authenticatorFields],
+  },
+  { table: 'invitation', identity: ['id'], owner: 'log', forms: [invitationFields] },
+];

@@ -133,7 +133,7 @@ async function findPresent(tx: Tx, rowKey: KeyObject, context: ChangeOfPerson): 
 }
 
 /** Takes from a person whatever lets them in. */
-async function dropAccess(
+export async function dropAccess(
   tx: Tx,
   rowKey: KeyObject,
   person: PersonRow,

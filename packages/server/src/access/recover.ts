@@ -30,17 +30,23 @@ export async function recoverAccess(
 ): Promise<{ lost: string[]; dropped: DroppedPerson[] }> {
   const lost: string[] = [];
   const dropped: DroppedPerson[] = [];
-  for (const [id, { state }] of newest(entries, 'credential', 'credentials.')) {
+  for (const [id, { state }] of newest(entries, 'credential', 'credentials.', 'revocations.')) {
     const found = await findCredential(tx, rowKey, log, id);
     if (found === undefined && state !== 'revoked') lost.push(`Credential ${id}: issue another.`);
     if (found?.row.state === 'active' && state === 'revoked') await revokeCredential(tx, rowKey, found.row);
   }
   const sessions = new Map((await listSessions(tx, rowKey, log)).map((row) => [row.id, row]));
-  for (const [id, { state }] of newest(entries, 'session', 'sessions.')) {
+  for (const [id, { state }] of newest(entries, 'session', 'sessions.', 'revocations.')) {
     const row = sessions.get(id);
     if (row !== undefined && state === 'ended') await endSession(tx, rowKey, row);
   }
-  for (const [id, { state, version = 0 }] of newest(entries, 'person', 'people.', 'enrolment.')) {
+  for (const [id, { state, version = 0 }] of newest(
+    entries,
+    'person',
+    'people.',
+    'enrolment.',
+    'revocations.',
+  )) {
     const row = await findPerson(tx, rowKey, log, id);
     if (row === undefined && state !== 'left') lost.push(`Person ${id}: invite them.`);
     if (row === undefined || row.revision >= version) continue;
@@ -58,7 +64,7 @@ export async function recoverAccess(
   return { lost, dropped };
 }
 
-/** The newest successful entry about each thing, by its id. */
+/** The newest successful entry about each thing, by its id. One of a session names its person, and says nothing about them. */
 function newest(
   entries: readonly Entry[],
   member: 'credential' | 'session' | 'person',
@@ -68,6 +74,7 @@ function newest(
   for (const entry of entries) {
     const id = entry[member];
     const isAbout = operations.some((prefix) => entry.operation.startsWith(prefix));
+    if (member === 'person' && entry.session !== undefined) continue;
     if (isAbout && id !== undefined && entry.outcome === 'success' && entry.state !== undefined) {
       found.set(id, entry);
     }

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 import { findAuthenticator, findPerson } from './people-store.ts';
@@ -85,3 +86,8 @@ export async function endSessions(tx: Tx, rowKey: KeyObject, person: string): Pr
   // Taking away needs no trust in the row: one that somebody altered ends as well.
   for (const row of rows) await endSession(tx, rowKey, row);
 }
+
+/** How the rows of this slice are sealed. */
+export const sessionTables: readonly SealedTable[] = [
+  { table: 'session', identity: ['id'], owner: 'log', forms: [sealedFields] },
+];

@@ -29,7 +29,7 @@ test('what people approve is the document whose hash they send, and nothing else
   const { input, operation, requester } = JSON.parse(document) as Record<string, unknown>;
   assert.deepEqual(
     { input, operation, requester },
-    { input: { key, reason }, operation: 'keys.destroy', requester: arranged.requester.id },
+    { input: { key, reason }, operation: 'keys.schedule-destruction', requester: arranged.requester.id },
   );
   const signature = componentsOf(arranged, one);
   const other = { approval, hash: 'f'.repeat(64), signature };
@@ -75,7 +75,7 @@ test('a credential neither asks nor decides where that is for people [URS-010]',
   const arranged = await arrange(server);
   const { custodian, key } = arranged;
   await assert.rejects(
-    server.admit('keys.destroy', custodian, { key, reason }),
+    server.admit('keys.schedule-destruction', custodian, { key, reason }),
     refusal('access.person_required'),
   );
   const approval = await ask(arranged);
@@ -121,7 +121,7 @@ test('a request that could never be approved is not kept [URS-010]', async () =>
   const arranged = await arrange(server, ['custodian', 'custodian', 'auditor']);
   const { key, requester } = arranged;
   await assert.rejects(
-    server.admit('keys.destroy', requester.session, { key, reason }),
+    server.admit('keys.schedule-destruction', requester.session, { key, reason }),
     refusal('approval.too_few_people'),
   );
   const { approvals } = await server.admit('approvals.list', requester.session, {});
@@ -134,11 +134,11 @@ test('people are not asked for what cannot be done: only a key out of use is des
   const { custodian, system, requester } = arranged;
   const { id: active } = await server.admit('keys.create', custodian, { system });
   await assert.rejects(
-    server.admit('keys.destroy', requester.session, { key: active, reason }),
+    server.admit('keys.schedule-destruction', requester.session, { key: active, reason }),
     refusal('key.transition_undefined'),
   );
   await assert.rejects(
-    server.admit('keys.destroy', requester.session, { key: randomUUID(), reason }),
+    server.admit('keys.schedule-destruction', requester.session, { key: randomUUID(), reason }),
     refusal('key.unknown'),
   );
 });
@@ -193,7 +193,7 @@ test('a decision made before its person was invited anew does not count, and can
   const back = await comeBack(arranged, one, invitation.secret);
   assert.equal((await decide(arranged, back, approval)).state, 'approved');
   await server.runJobs();
-  assert.equal(await keyState(arranged), 'destroyed');
+  assert.equal(await keyState(arranged), 'destruction-pending');
 });
 
 test('requests come page by page, and nobody has more than a hundred waiting [URS-010]', async (t) => {
@@ -202,7 +202,7 @@ test('requests come page by page, and nobody has more than a hundred waiting [UR
   const { key, requester, custodian } = arranged;
   for (let i = 0; i < 100; i++) await ask(arranged);
   await assert.rejects(
-    server.admit('keys.destroy', requester.session, { key, reason }),
+    server.admit('keys.schedule-destruction', requester.session, { key, reason }),
     refusal('approval.too_many_open'),
   );
   const { database } = server.instance;

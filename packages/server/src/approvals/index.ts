@@ -11,3 +11,4 @@ export { approvalImplementations, executionTask, recoverApproved } from './opera
 export type { ApprovalOperationId } from './operations.ts';
 export { recoverApprovals } from './recover.ts';
 export { listApprovals } from './store.ts';
+export { sealedTables as approvalTables } from './store.ts';

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import { isBehind } from '../platform/cursor.ts';
 import type { Place } from '../platform/cursor.ts';
 import type { Tx } from '../platform/database.ts';
@@ -155,3 +156,14 @@ export async function listVotes(tx: Tx, rowKey: KeyObject, approvals: readonly s
   for (const row of rows) checkRow(rowKey, 'approval_vote', voteFields(row), row.seal);
   return rows;
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'approval', identity: ['id'], owner: 'log', forms: [approvalFields] },
+  {
+    table: 'approval_vote',
+    identity: ['approval', 'person'],
+    owner: { column: 'approval', table: 'approval' },
+    forms: [voteFields],
+  },
+];

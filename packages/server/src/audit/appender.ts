@@ -1,9 +1,12 @@
 import type { ErrorCode } from '@trialkeep/contract';
+import { stopwatch } from '../platform/clock.ts';
 import type { Clock } from '../platform/clock.ts';
 import { DatabaseError } from '../platform/database-error.ts';
 import type { Database, Tx } from '../platform/database.ts';
 import { OperationError, StartupError } from '../platform/errors.ts';
 import type { Validity } from '../platform/implementation.ts';
+import { currentScope, within } from '../platform/tracing/steps.ts';
+import type { Scope } from '../platform/tracing/steps.ts';
 import { entryBytes, entryText } from './entry.ts';
 import type { SealedDraft } from './entry.ts';
 import type { RollbackWatch } from './rollback.ts';
@@ -30,6 +33,8 @@ interface Waiting {
   readonly draft: SealedDraft;
   readonly epoch: number;
   readonly validity: readonly Validity[];
+  /** What is being traced where it comes from. */
+  readonly scope: Scope | undefined;
   resolve(outcome: Appended | typeof stale): void;
   reject(error: unknown): void;
 }
@@ -68,6 +73,7 @@ export class Appender {
   readonly #watch: RollbackWatch;
   readonly #lanes = new Map<number, Lane>();
   #waitingCount = 0;
+  #observer: ((entries: number, duration_ms: number) => void) | undefined;
 
   constructor(database: Database, clock: Clock, watch: RollbackWatch) {
     this.#database = database;
@@ -86,9 +92,10 @@ export class Appender {
     return new Promise((resolve, reject) => {
       const lane = this.#lanes.get(log) ?? { waiting: [], flushing: undefined };
       this.#lanes.set(log, lane);
-      lane.waiting.push({ draft, epoch, validity, resolve, reject });
+      lane.waiting.push({ draft, epoch, validity, scope: currentScope(), resolve, reject });
       this.#waitingCount++;
-      lane.flushing ??= this.#flush(log, lane);
+      // Other callers' groups follow in the same lane: each is of the trace of one of its own.
+      lane.flushing ??= within(undefined, () => this.#flush(log, lane));
     });
   }
 
@@ -123,6 +130,16 @@ export class Appender {
     return done.result;
   }
 
+  /** Callers that wait for a flush. */
+  get waiting(): number {
+    return this.#waitingCount;
+  }
+
+  /** Has somebody told of every group of entries of key use: how many, and how long its flush took, ms. */
+  observe(observer: (entries: number, duration_ms: number) => void): void {
+    this.#observer = observer;
+  }
+
   /** Returns once nothing waits. */
   async idle(): Promise<void> {
     for (const { flushing } of this.#lanes.values()) await flushing;
@@ -142,7 +159,10 @@ export class Appender {
 
   async #flushBatch(log: number, batch: readonly [Waiting, ...Waiting[]]): Promise<void> {
     try {
-      const outcomes = await this.#appendBatch(log, batch);
+      const elapsed = this.#observer && stopwatch();
+      const scope = batch.find((each) => each.scope !== undefined)?.scope;
+      const outcomes = await within(scope, () => this.#appendBatch(log, batch));
+      if (elapsed !== undefined) this.#observer?.(batch.length, elapsed());
       this.#watch.assertSound();
       batch.forEach(({ resolve }, i) => resolve(outcomes?.[i] ?? stale));
     } catch (error) {

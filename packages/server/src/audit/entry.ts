@@ -114,11 +114,19 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
     commitment: draft.commitment,
     credential: recorded.credential,
     dataKey: recorded.dataKey,
+    destination: recorded.destination,
+    dueAt: recorded.dueAt,
     entry: draft.id,
     gap: recorded.gap && { from: recorded.gap.from, to: recorded.gap.to },
     hash: recorded.hash,
+    hold: recorded.hold,
+    holder: recorded.holder,
+    import: recorded.import,
     key: recorded.key,
+    leaseSeconds: recorded.leaseSeconds,
     logKeys: recorded.logKeys && logKeyMembers(recorded.logKeys),
+    material: recorded.material,
+    object: recorded.object,
     operation: draft.operation,
     outcome: denied === undefined ? draft.outcome : 'refused',
     payload: draft.payloadHash,
@@ -128,13 +136,19 @@ export function entryText(draft: SealedDraft, denied: ErrorCode | undefined): En
     prunedBelow: recorded.prunedBelow,
     purpose: recorded.purpose,
     reason: recorded.reason,
+    recipientPeriodDays: recorded.recipientPeriodDays,
+    recipients: recorded.recipients,
     redacted: recorded.redacted,
     reporter: recorded.reporter,
     review: recorded.review,
+    rewrap: recorded.rewrap,
     role: draft.role,
+    root: recorded.root,
+    rotationPeriodDays: recorded.rotationPeriodDays,
     session: recorded.session,
     signature: recorded.signature,
     size: recorded.size,
+    source: recorded.source,
     state: recorded.state,
     study: recorded.study,
     subject: recorded.subject,
@@ -173,10 +187,18 @@ export interface Entry {
   readonly code?: string;
   readonly commitment: string;
   readonly credential?: string;
+  readonly destination?: string;
+  readonly dueAt?: number;
   readonly entry: string;
   readonly hash?: string;
+  readonly hold?: string;
+  readonly holder?: string;
+  readonly import?: string;
   readonly key?: string;
+  readonly leaseSeconds?: number;
   readonly logKeys?: NonNullable<Recorded['logKeys']>;
+  readonly material?: string;
+  readonly object?: string;
   readonly operation: string;
   readonly outcome: Outcome;
   readonly payload: string;
@@ -185,12 +207,18 @@ export interface Entry {
   readonly policy?: string;
   readonly purpose?: string;
   readonly reason?: string;
+  readonly recipientPeriodDays?: number;
+  readonly recipients?: readonly string[];
   readonly redacted?: string;
   readonly reporter?: string;
   readonly review?: string;
+  readonly rewrap?: string;
+  readonly root?: string;
+  readonly rotationPeriodDays?: number;
   readonly session?: string;
   readonly signature?: string;
   readonly size?: number;
+  readonly source?: string;
   readonly state?: string;
   readonly study?: string;
   readonly subject?: string;

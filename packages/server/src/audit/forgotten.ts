@@ -4,9 +4,15 @@ import type { Entry } from './entry.ts';
 import { readEntries } from './store.ts';
 
 /** Entries of which one says what became of something, or takes something away; told by bytes that canonical JSON always has. */
-const telling = ['"state":"', '"approval":"', '"logKeys":', '"operation":"uses.report"', '.create"'].map(
-  (text) => Buffer.from(text),
-);
+const telling = [
+  '"state":"',
+  '"approval":"',
+  '"logKeys":',
+  '"object":"',
+  '"rotationPeriodDays":',
+  '"operation":"uses.report"',
+  '.create"',
+].map((text) => Buffer.from(text));
 const positionsPerRead = 5000;
 
 /**

@@ -2,6 +2,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Database, Tx } from '../platform/database.ts';
 import type { Hierarchy } from '../keys/index.ts';
 import type { OperationError } from '../platform/errors.ts';
+import { idBytes } from '../platform/ids.ts';
 import { ensure } from '../platform/jobs/index.ts';
 import { AnchorFolder, LogAnchor } from './anchor.ts';
 import { Appender } from './appender.ts';
@@ -227,6 +228,17 @@ export class Ledger {
         return { log: row.id, opened };
       },
     };
+  }
+
+  /** Goes on with the payload key that the log has now, where it was given another. */
+  async renewPayloadKey(id: number): Promise<void> {
+    const log = await this.open(id);
+    const row = await this.#database.read((snapshot) => store.findLog(snapshot, id));
+    if (row === undefined) return;
+    if (Buffer.compare(log.payloadKey.keyVersionId, idBytes(row.payload_key_version)) === 0) return;
+    const owner = await this.#hierarchy.ownerKey(row.tenant);
+    const stored = { versionId: row.payload_key_version, wrapped: row.wrapped_payload_key };
+    log.takePayloadKey(this.#hierarchy.openPayloadKey(row.tenant, owner, stored));
   }
 
   async #open(id: number): Promise<TransparencyLog> {

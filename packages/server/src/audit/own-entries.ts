@@ -22,17 +22,20 @@ export async function appendOwn(
 /**
  * Runs a change that the server makes by itself: the epoch guards what authorisations have read, and there is none here, so `work`
  * reads whatever it goes by in its own transaction. It may run more than once; what it throws leaves nothing.
+ *
+ * @param options as for {@link Appender.change}
  */
 export async function changeOwn<T>(
   ledger: Ledger,
   facts: FactsCache,
   log: number,
   work: Parameters<typeof Appender.prototype.change<T>>[2],
+  options: Parameters<typeof Appender.prototype.change<T>>[3] = {},
 ): Promise<T> {
   for (;;) {
     const { epoch } = await facts.of(log);
-    const result = await ledger.appender.change(log, epoch, work);
-    facts.drop(log);
+    const result = await ledger.appender.change(log, epoch, work, options);
+    if (result === stale || options.keepsEpoch !== true) facts.drop(log);
     if (result !== stale) return result;
   }
 }

@@ -3,10 +3,11 @@ import { CryptoError, compactKeyVersionId } from '@trialkeep/crypto';
 import type { CompactKey } from '@trialkeep/crypto';
 import type { Hierarchy } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
-import { StartupError } from '../platform/errors.ts';
+import { OperationError, StartupError } from '../platform/errors.ts';
 import { openSealed, parseEntry } from './entry.ts';
 import type { Entry, OpenedPayload } from './entry.ts';
 import { findEntries } from './find/entries.ts';
+import { entriesAt } from './find/store.ts';
 import * as store from './store.ts';
 import type { TransparencyLog } from './transparency-log.ts';
 
@@ -45,12 +46,33 @@ export async function findPayloads(
   first: number,
   count: number,
 ): Promise<FoundPayload[]> {
-  const entries = (await store.readEntries(snapshot, log.id, first, count)).map(parseEntry);
+  const entries = await store.readEntries(snapshot, log.id, first, count);
   const ciphertexts = await store.readPayloads(snapshot, log.id, first, count);
+  const placed = entries.map((bytes, i) => ({ position: first + i, bytes }));
+  return withPayloads(snapshot, log, placed, ciphertexts);
+}
+
+/** The entries at these places, ascending, with their payloads. The log has been integrated. */
+export async function payloadsAt(
+  snapshot: Tx,
+  log: TransparencyLog,
+  positions: readonly number[],
+): Promise<FoundPayload[]> {
+  const placed = await entriesAt(snapshot, log.id, positions);
+  const ciphertexts = await store.readPayloadsAt(snapshot, log.id, positions);
+  return withPayloads(snapshot, log, placed, ciphertexts);
+}
+
+async function withPayloads(
+  snapshot: Tx,
+  log: TransparencyLog,
+  placed: readonly { readonly position: number; readonly bytes: Uint8Array }[],
+  ciphertexts: ReadonlyMap<number, Uint8Array>,
+): Promise<FoundPayload[]> {
   const erased = new Map<string, boolean>();
   const found: FoundPayload[] = [];
-  for (const [i, entry] of entries.entries()) {
-    const position = first + i;
+  for (const { position, bytes } of placed) {
+    const entry = parseEntry(bytes);
     const { subject } = entry;
     const ciphertext = ciphertexts.get(position);
     const isErased =
@@ -74,7 +96,7 @@ export async function openPayload(
     const isOwn = Buffer.compare(compactKeyVersionId(ciphertext), log.payloadKey.keyVersionId) === 0;
     // This process may still hold a key that another one has removed.
     if (isErased && !isOwn) return refused;
-    const key = isOwn ? log.payloadKey : await payloadKey(hierarchy, log, subject);
+    const key = isOwn ? log.payloadKey : await presentKey(hierarchy, log, subject);
     const opened = openSealed({ origin: log.origin, entry, commitment, ciphertext }, key);
     return opened === undefined ? refused : { state: 'open', ...opened };
   } catch (error) {
@@ -83,8 +105,30 @@ export async function openPayload(
   }
 }
 
-/** The key that a payload lies under: the subject's, where the entry names one that the tenant has; else the log's own. */
+/** The subject's key cannot be had at present. */
+const rootFailures: ReadonlySet<string> = new Set([
+  'tenant.root_refused',
+  'tenant.root_unreachable',
+  'server.busy',
+]);
+
+/** The key that a payload is to lie under: the subject's, where the entry names one that the tenant has; else the log's own. */
 export async function payloadKey(
+  hierarchy: Hierarchy,
+  log: TransparencyLog,
+  subject: Entry['subject'],
+): Promise<CompactKey> {
+  try {
+    return await presentKey(hierarchy, log, subject);
+  } catch (error) {
+    // What the tenant's own root refuses has to be recorded all the same.
+    if (error instanceof OperationError && rootFailures.has(error.code)) return log.payloadKey;
+    throw error;
+  }
+}
+
+/** The same of a payload that is there. @throws OperationError `tenant.root_refused`, `tenant.root_unreachable`: it is not lost */
+async function presentKey(
   hierarchy: Hierarchy,
   log: TransparencyLog,
   subject: Entry['subject'],

@@ -26,6 +26,15 @@ const steps: readonly Step[] = [
     { reporter: 'r', attested: { use: 'open', count: 1, sequence: 7, time: 0 }, state: 'active' },
   ],
   ['uses.report', { reporter: 'r' }, 'refused'],
+  ['keys.create', { key: 'l', version: 1, state: 'active', recipientPeriodDays: 30 }],
+  ['keys.set-rotation', { key: 'l', version: 1, state: 'deactivated', recipientPeriodDays: 0 }],
+  ['keys.set-rotation', { key: 'l', version: 1, state: 'deactivated', recipientPeriodDays: 7 }, 'failed'],
+  ['keys.revoke', { key: 'l', version: 1, state: 'deactivated', reason: 'cessation' }],
+  ['revocations.revoke', { key: 'm', version: 1, state: 'compromised', reason: 'breach' }],
+  ['revocations.drill', { key: 'n', version: 1, state: 'destroyed', reason: 'drill' }],
+  ['keys.set-rotation-policy', { rotationPeriodDays: 60 }],
+  ['keys.set-rotation-policy', { rotationPeriodDays: 180 }, 'refused'],
+  ['keys.set-rotation-policy', { key: 'l', version: 1, state: 'deactivated', reason: 'policy' }],
   // What was only asked for has not become anything.
   ['keys.destroy', { key: 'k', version: 2, state: 'destroyed', approval: 'x' }, 'requested'],
   ['approvals.approve', { approval: 'x', state: 'pending' }],
@@ -51,11 +60,19 @@ testOnStores('the newest entry about each thing says what became of it [URS-080]
     Object.fromEntries(
       [...states].map(([id, { state, version }]) => [id, `${state} ${version ?? ''}`.trim()]),
     );
-  assert.deepEqual(plain(found.key), { k: 'active 2' });
+  assert.deepEqual(plain(found.key), {
+    k: 'active 2',
+    l: 'deactivated 1',
+    m: 'compromised 1',
+    n: 'destroyed 1',
+  });
   assert.deepEqual(plain(found.credential), { c: 'revoked' });
   assert.deepEqual(plain(found.person), { p: 'active 2' });
   assert.deepEqual(plain(found.session), { a: 'active', b: 'ended' });
   assert.deepEqual(plain(found.reporter), { r: 'active 7' });
   assert.deepEqual(plain(found.approval), { x: 'approved', y: 'executed', z: 'failed' });
   assert.equal(found.tenantSeal?.state, 'sealed');
+  assert.deepEqual([...found.revokedKeys].toSorted(), ['l', 'm']);
+  assert.deepEqual([...found.recipientPeriod], [['l', 0]]);
+  assert.equal(found.rotationPeriodDays, 60);
 });

@@ -247,6 +247,22 @@ export async function readPayloads(
   return new Map(rows.map(({ position, ciphertext }) => [position, ciphertext]));
 }
 
+/** The payloads at these places that are there, by place. */
+export async function readPayloadsAt(
+  tx: Tx,
+  log: number,
+  positions: readonly number[],
+): Promise<ReadonlyMap<number, Uint8Array>> {
+  if (positions.length === 0) return new Map();
+  const rows = await tx
+    .selectFrom('ledger_payload')
+    .select(['position', 'ciphertext'])
+    .where('log', '=', log)
+    .where('position', 'in', [...positions])
+    .execute();
+  return new Map(rows.map(({ position, ciphertext }) => [position, ciphertext]));
+}
+
 /** When a payload was redacted, as the row says that nobody vouches for; undefined where none says so. */
 export async function redactionTime(tx: Tx, log: number, position: number): Promise<number | undefined> {
   const row = await tx
@@ -352,7 +368,9 @@ export async function stateEntries(tx: Tx, log: number, first: number, count: nu
     .where('log', '=', log)
     .where('position', '>=', first)
     .where('position', '<', first + count)
-    .where((eb) => eb.or([holds('"state":"'), holds('"approval":"'), holds('"logKeys":')]))
+    .where((eb) =>
+      eb.or([holds('"state":"'), holds('"approval":"'), holds('"logKeys":'), holds('"rotationPeriodDays":')]),
+    )
     .orderBy('position')
     .execute();
   return rows.map(({ bytes }) => bytes);

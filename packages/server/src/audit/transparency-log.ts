@@ -49,8 +49,7 @@ export class TransparencyLog {
   readonly id: number;
   readonly tenant: string | null;
   readonly origin: string;
-  /** Opens and seals the payloads that name no subject. */
-  readonly payloadKey: CompactKey;
+  #payloadKey: CompactKey;
   readonly anchor: LogAnchor;
   /** What questions are answered from; it may be behind the tree. */
   readonly index: Projection;
@@ -64,7 +63,7 @@ export class TransparencyLog {
     this.id = row.id;
     this.tenant = row.tenant;
     this.origin = row.origin;
-    this.payloadKey = payloadKey;
+    this.#payloadKey = payloadKey;
     this.anchor = anchor;
     this.index = new Projection(database, row.id);
     this.#database = database;
@@ -85,6 +84,16 @@ export class TransparencyLog {
       return loadStored(snapshot, stored);
     });
     return new TransparencyLog(parts, tree);
+  }
+
+  /** Opens and seals the payloads that name no subject. */
+  get payloadKey(): CompactKey {
+    return this.#payloadKey;
+  }
+
+  /** Goes on with another payload key: what is under the old one does not open any more. */
+  takePayloadKey(key: CompactKey): void {
+    this.#payloadKey = key;
   }
 
   /** The number of entries in the tree, as this node knows it. */

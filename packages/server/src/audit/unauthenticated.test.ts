@@ -64,3 +64,24 @@ test('a revoked credential gets 120 entries a minute, and is counted beyond that
   clock.time += 60_000;
   assert.equal(counter.admit(refused, 'keys.encrypt'), true);
 });
+
+test('a signed request that is out of its time gets no entry of its own, and hides no other refusal [URS-032]', () => {
+  const { counter } = makeCounter();
+  const replayed = {
+    log: 7,
+    actor: 'credential',
+    code: 'auth.signature_expired',
+    source: '10.0.0.1',
+  } as const;
+  for (let i = 0; i < 500; i++) assert.equal(counter.admit(replayed, 'keys.encrypt'), false);
+  const revoked = { ...replayed, code: 'auth.revoked' } as const;
+  const admitted = Array.from({ length: 130 }, () => counter.admit(revoked, 'keys.encrypt'));
+  assert.equal(admitted.filter(Boolean).length, 120);
+  assert.deepEqual(
+    counter.take(true).map(({ actor, code, count }) => [actor, code, count]),
+    [
+      ['credential', 'auth.signature_expired', 500],
+      ['credential', 'auth.revoked', 10],
+    ],
+  );
+});

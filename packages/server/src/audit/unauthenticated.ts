@@ -24,8 +24,8 @@ const otherSources = 'others';
 const maxEntriesPerMinute = 120;
 
 /**
- * Counts refusals of callers that nobody knows, by source and minute, and those of revoked or expired credentials beyond the
- * first of a minute. What was counted is recorded when the minute is over: one entry, however often it was tried.
+ * Counts refusals of callers that nobody knows, by source and minute, those of signed requests that are out of their time, and those of
+ * revoked or expired credentials beyond the first of a minute. What was counted is recorded when the minute is over: one entry, however often it was tried.
  */
 export class UnauthenticatedCounter {
   readonly #clock: Clock;
@@ -43,8 +43,15 @@ export class UnauthenticatedCounter {
     this.#count({ log: undefined, actor: undefined, code: 'auth.required', source }, operation);
   }
 
-  /** Whether this refusal of a known credential gets an entry of its own; it is counted otherwise. */
+  /**
+   * Whether this refusal of a known credential gets an entry of its own; it is counted otherwise. A signed request that is out of its time
+   * never does: whoever once saw it can send it again for ever.
+   */
   admit(refused: Refused & { readonly actor: string }, operation: string): boolean {
+    if (refused.code === 'auth.signature_expired') {
+      this.#count(refused, operation);
+      return false;
+    }
     const minute = this.#minute();
     if (minute !== this.#entriesMinute) {
       this.#entries = new Map();
@@ -71,7 +78,7 @@ export class UnauthenticatedCounter {
     const minute = this.#minute();
     const full = this.#minutes.size >= maxCallers;
     const caller = full && refused.actor === undefined ? { ...refused, source: otherSources } : refused;
-    const name = `${minute} ${caller.actor ?? caller.source}`;
+    const name = `${minute} ${caller.actor ?? caller.source} ${caller.code}`;
     const known = this.#minutes.get(name) ?? { ...caller, minute, count: 0, operations: new Set<string>() };
     known.count++;
     known.operations.add(operation);

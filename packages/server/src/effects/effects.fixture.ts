@@ -9,8 +9,10 @@ import { systemClock } from '../platform/clock.ts';
 import type { Database } from '../platform/database.ts';
 import { FactsCache } from '../platform/facts.ts';
 import { JobRunner } from '../platform/jobs/index.ts';
-import { Effects, beginEffect, shredRemoval } from './index.ts';
-import type { EffectKind, ShredRemovalInput } from './index.ts';
+import { shredRemoval } from '../erasure/index.ts';
+import { Effects, beginEffect } from './index.ts';
+import type { ShredRemovalInput } from '../erasure/index.ts';
+import type { EffectKind } from './index.ts';
 
 const [, , data = '', tenant = '', subject = '', point = ''] = process.argv;
 const kindName = 'shred.remove';

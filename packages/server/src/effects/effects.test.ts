@@ -15,7 +15,8 @@ import type { Store } from '../installation.fixture.test.ts';
 import { systemClock } from '../platform/clock.ts';
 import { JobRunner } from '../platform/jobs/index.ts';
 import type { JobInput } from '../platform/jobs/index.ts';
-import { Effects, beginEffect, shredRemoval } from './index.ts';
+import { shredRemoval } from '../erasure/index.ts';
+import { Effects, beginEffect } from './index.ts';
 import type { EffectOutcome } from './index.ts';
 
 const done: EffectOutcome = { outcome: 'success', recorded: { reason: 'done' }, payload: {} };
@@ -186,10 +187,12 @@ for (const store of stores) {
       await removal.act({ tenant: 'another tenant', study: 'study', subject });
       assert.deepEqual([await known(subject), await known(other)], [true, true]);
       for (let times = 0; times < 2; times++) {
-        assert.deepEqual(await removal.act({ tenant, study: 'study', subject }), {
+        const { alongside, ...said } = await removal.act({ tenant, study: 'study', subject });
+        assert.ok(alongside);
+        assert.deepEqual(said, {
           outcome: 'success',
           recorded: { study: 'study', subject, state: 'erasing' },
-          payload: {},
+          payload: { epoch: 1 },
         });
         assert.deepEqual([await known(subject), await known(other)], [false, true]);
       }

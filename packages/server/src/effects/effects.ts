@@ -7,7 +7,7 @@ import type { Database, Tx } from '../platform/database.ts';
 import type { FactsCache } from '../platform/facts.ts';
 import { newId } from '../platform/ids.ts';
 import type { Recorded } from '../platform/implementation.ts';
-import { ensure, schedule } from '../platform/jobs/index.ts';
+import { ensure, remove, schedule } from '../platform/jobs/index.ts';
 import type { Job, JobHandler, JobInput, NewJob } from '../platform/jobs/index.ts';
 import * as store from './store.ts';
 import type { EffectRow } from './store.ts';
@@ -19,6 +19,8 @@ export interface EffectOutcome {
   readonly code?: ErrorCode;
   readonly recorded: Recorded;
   readonly payload: object;
+  /** What the database notes of it, in the transaction of its entry. */
+  alongside?(tx: Tx, noted: { readonly rowKey: KeyObject; readonly time: number }): Promise<void>;
 }
 
 /** A kind of effect outside the database: an HSM object, a file, a mail, a row of another store. */
@@ -42,13 +44,18 @@ export interface Intent {
   readonly input: JobInput;
   /** The time of the change. */
   readonly time: number;
+  /** When it is to be done, where that is not at once: what the change itself prepares is settled with `settleWith` before. */
+  readonly dueAt?: number;
 }
 
 /**
  * Writes down, inside the transaction of a change, what is to be done outside the database once it has committed; the change's
  * entry is the entry of the intent. Gives the effect's id.
  */
-export async function beginEffect(tx: Tx, { rowKey, log, kind, input, time }: Intent): Promise<string> {
+export async function beginEffect(
+  tx: Tx,
+  { rowKey, log, kind, input, time, dueAt = time }: Intent,
+): Promise<string> {
   const row = {
     id: newId(),
     log,
@@ -59,8 +66,21 @@ export async function beginEffect(tx: Tx, { rowKey, log, kind, input, time }: In
     settled_at: null,
   } as const;
   await store.insert(tx, rowKey, row);
-  await schedule(tx, settlingJob(row));
+  await schedule(tx, { ...settlingJob(row), dueAt });
   return row.id;
+}
+
+/**
+ * Settles an effect in the transaction of a change whose own entry tells the outcome; false where it is not open any more.
+ *
+ * @throws StartupError `database.altered`
+ */
+export async function settleWith(tx: Tx, rowKey: KeyObject, id: string, time: number): Promise<boolean> {
+  const row = await store.find(tx, id);
+  if (row === undefined) return false;
+  store.check(rowKey, row);
+  await remove(tx, `${store.jobPrefix}${id}`);
+  return row.state === 'intended' && store.settle(tx, rowKey, row, time);
 }
 
 /** A task for each kind, so that a node that does not know a kind leaves its effects to those that do. */
@@ -115,7 +135,7 @@ export class Effects {
       await database.write((tx) => job.complete(tx));
       return;
     }
-    const { payload, ...outcome } = await kind.act(JSON.parse(row.input) as JobInput);
+    const { payload, alongside, ...outcome } = await kind.act(JSON.parse(row.input) as JobInput);
     const draft = sealDraft(
       { ...outcome, operation: kind.operation },
       log.origin,
@@ -125,6 +145,7 @@ export class Effects {
     await changeOwn(ledger, facts, row.log, async (tx, time) => {
       await job.complete(tx);
       if (!(await store.settle(tx, rowKey, row, time))) throw new Error(`Effect ${id} is settled already.`);
+      await alongside?.(tx, { rowKey, time });
       return { result: undefined, draft };
     });
   }

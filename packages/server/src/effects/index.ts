@@ -1,4 +1,3 @@
-export { Effects, beginEffect } from './effects.ts';
+export { Effects, beginEffect, settleWith } from './effects.ts';
 export type { EffectKind, EffectOutcome, EffectsParts, Intent } from './effects.ts';
-export { shredRemoval } from './shred-removal.ts';
-export type { ShredRemovalInput } from './shred-removal.ts';
+export { sealedTables as effectTables } from './store.ts';

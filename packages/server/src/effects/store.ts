@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
@@ -58,3 +59,8 @@ export async function withoutJob(tx: Tx): Promise<Pick<EffectRow, 'id' | 'kind' 
     .where('job.name', 'is', null)
     .execute();
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'effect', identity: ['id'], owner: 'log', forms: [sealedFields] },
+];

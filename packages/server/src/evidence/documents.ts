@@ -7,6 +7,7 @@ import { entriesAt, findPlaces, progress, rangeOf, readTile, sha256 } from '../a
 import type { Ledger, TransparencyLog } from '../audit/index.ts';
 import type { Hierarchy } from '../keys/index.ts';
 import { sha256Hex } from '../platform/canonical.ts';
+import type { Configuration } from '../platform/config.ts';
 import type { Database } from '../platform/database.ts';
 import { OperationError, StartupError } from '../platform/errors.ts';
 import { newId } from '../platform/ids.ts';
@@ -17,6 +18,7 @@ import * as store from './store.ts';
 import type { EvidenceRow } from './store.ts';
 
 export interface EvidenceParts {
+  readonly configuration: Configuration;
   readonly database: Database;
   readonly hierarchy: Hierarchy;
   readonly ledger: Ledger;

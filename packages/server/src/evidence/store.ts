@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import { isBehind } from '../platform/cursor.ts';
 import type { Place } from '../platform/cursor.ts';
 import type { Tx } from '../platform/database.ts';
@@ -118,7 +119,7 @@ export async function subjectState(
   tenant: string,
   study: string,
   alias: string,
-): Promise<'active' | 'erasing' | undefined> {
+): Promise<'active' | 'erasing' | 'erased' | undefined> {
   const row = await tx
     .selectFrom('subject')
     .select('state')
@@ -157,3 +158,8 @@ export async function namesOf(
   }
   return names;
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'evidence', identity: ['id'], owner: 'log', forms: [sealedFields] },
+];

@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { systemClock } from '../platform/clock.ts';
-import { dataDirectory, databaseLocations, readConfiguration } from '../platform/config.ts';
+import { dataDirectory, databaseLocations, readConfiguration, withRoot } from '../platform/config.ts';
 import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { newId } from '../platform/ids.ts';
-import { openRoot } from '../roots/index.ts';
+import { epochBundle, openRootForBackup } from '../roots/index.ts';
 import type { RootOfTrust } from '../roots/index.ts';
 import { version } from '../version.ts';
 import { lockSnapshots, removeSnapshots, snapshotFile } from './leftovers.ts';
@@ -73,12 +73,11 @@ export function partContext(
  * running server. Every sealed file is opened again before the manifest makes it a backup. The passphrase is not in it.
  */
 export async function backupInstance(path: string, target: string): Promise<Manifest & { folder: string }> {
-  const directory = dataDirectory(path);
-  readConfiguration(directory);
+  const directory = withRoot(dataDirectory(path), readConfiguration(dataDirectory(path)));
   const databases = databaseLocations(directory, process.env);
   if (typeof databases.main !== 'string') throw new StartupError('backup.postgresql');
   assertPresent(databases);
-  const { root } = await openRoot(directory.root);
+  const root = await openRootForBackup(directory.root);
   const found = existsSync(target) ? readdirSync(target) : [];
   if (found.length > 0 && !found.includes(unfinishedMark))
     throw new StartupError('backup.target_not_empty', target);
@@ -94,6 +93,7 @@ export async function backupInstance(path: string, target: string): Promise<Mani
   } finally {
     removeSnapshots(directory);
     lock.release();
+    await root.close();
   }
 }
 
@@ -119,12 +119,12 @@ async function fillTarget(root: RootOfTrust, directory: DataDirectory, target: s
   // One copy at a time: the disk may have no room for more.
   rmSync(snapshot);
   const shredSnapshot = snapshotFile(directory.shredStore);
-  takeSnapshot(directory.shredStore, shredSnapshot);
+  const epochs = takeShredSnapshot(directory, shredSnapshot);
   const shredStore = join(target, backupParts.shredStore);
   await sealToRoot(root, shredSnapshot, shredStore, partContext('shred-store', origin));
   copyFile(directory.configuration, join(target, backupParts.configuration));
   copyFile(join(directory.root, 'root.json'), join(target, backupParts.root));
-  copyFile(join(directory.root, 'epoch.json'), join(target, backupParts.epoch));
+  writeFileDurably(join(target, backupParts.epoch), epochs);
   for (const folder of ['state', 'shred']) syncDirectory(join(target, folder));
   const files: Manifest['files'] = [];
   for (const part of Object.values(backupParts)) {
@@ -135,6 +135,20 @@ async function fillTarget(root: RootOfTrust, directory: DataDirectory, target: s
   rmSync(join(target, unfinishedMark));
   for (const folder of [target, dirname(target)]) syncDirectory(folder);
   return manifest;
+}
+
+/** How often a snapshot is taken until no epoch was begun or retired meanwhile. */
+const maxSnapshots = 5;
+
+/** Copies the shred store. @returns the epoch keys under which its rows are wrapped, as one file */
+function takeShredSnapshot(directory: DataDirectory, snapshot: string): string {
+  for (let left = maxSnapshots; ; left -= 1) {
+    const before = epochBundle(directory.root);
+    takeSnapshot(directory.shredStore, snapshot);
+    const after = epochBundle(directory.root);
+    if (String(before.numbers) === String(after.numbers) || left === 1) return after.content;
+    rmSync(snapshot);
+  }
 }
 
 function copyFile(source: string, target: string): void {

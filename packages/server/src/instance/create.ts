@@ -12,18 +12,21 @@ import type { DatabaseLocations } from '../platform/database.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { newId } from '../platform/ids.ts';
-import { profileRefusals } from '../platform/profile.ts';
 import { createRoot, passphraseFile } from '../roots/index.ts';
+import type { RootKind, RootSettings } from '../roots/index.ts';
 import { ShredStore } from '../shred/index.ts';
-import { presentInstallation } from './open.ts';
+import { assertProfile, factsOfSettings, settingsUnder } from './installation.ts';
 import { instancePlace } from './place.ts';
+import { rootRow, sealedRoot } from './root-rows.ts';
 import * as store from './store.ts';
 
 /** What the operator is told once. */
 export interface CreatedInstance {
   readonly dataDirectory: string;
   readonly profile: Profile;
-  readonly passphraseFile: string;
+  readonly rootOfTrust: RootKind;
+  /** Of a root of trust that is a passphrase. */
+  readonly passphraseFile?: string;
   readonly administrator: { readonly id: string; readonly secret: string };
 }
 
@@ -33,31 +36,42 @@ export interface CreatedInstance {
  * must be empty, are filled last.
  *
  * @param databases where the environment says, unless they are named
+ * @param settings of the root of trust; a passphrase unless they are given
  */
 export async function createInstance(
   path: string,
   profile: Profile,
   region: string,
   databases?: DatabaseLocations,
+  settings: RootSettings = { kind: 'passphrase' },
 ): Promise<CreatedInstance> {
-  const refusals = profileRefusals(profile, presentInstallation);
-  if (refusals.length > 0) throw new StartupError('profile.regulated', `${refusals.join('; ')}.`);
+  const under = settingsUnder(profile, settings);
+  const directory = dataDirectory(path);
+  assertProfile(profile, factsOfSettings(directory, under));
   const free = !existsSync(path) || (statSync(path).isDirectory() && readdirSync(path).length === 0);
   if (!free) throw new StartupError('data.not_empty', path);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = mkdtempSync(`${path}.new-`);
+  const outside: (() => void)[] = [];
   try {
-    const administrator = await fill(draft, profile, region, databases);
+    const administrator = await fill(draft, profile, region, databases, under, outside);
     moveTo(draft, path);
     syncDirectory(dirname(path));
     return {
       dataDirectory: path,
       profile,
-      passphraseFile: passphraseFile(dataDirectory(path).root),
+      rootOfTrust: under.kind,
+      ...(under.kind === 'passphrase' && {
+        passphraseFile: passphraseFile({ secretsFolder: directory.root, isFirst: true }),
+      }),
       administrator,
     };
   } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
+    try {
+      for (const takeBack of outside) takeBack();
+    } finally {
+      rmSync(draft, { recursive: true, force: true });
+    }
     throw error;
   }
 }
@@ -72,37 +86,37 @@ function moveTo(draft: string, path: string): void {
   }
 }
 
+/** @param outside gets what takes back the things that were made outside of the draft */
 async function fill(
   path: string,
   profile: Profile,
   region: string,
   databases: DatabaseLocations | undefined,
+  settings: RootSettings,
+  outside: (() => void)[],
 ) {
   const directory = dataDirectory(path);
   const { main, shred: shredStore } = databases ?? databaseLocations(directory, process.env);
-  for (const file of [main, shredStore]) {
-    if (typeof file === 'string') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  }
+  makeFolders(main, shredStore);
   const id = newId();
   const configuration: Configuration = { format: 1, profile, region, origin: `trialkeep.localhost/${id}` };
   writeFileDurably(directory.configuration, `${JSON.stringify(configuration, null, 2)}\n`);
-  const { root, epochs } = await createRoot(directory.root);
-  await createDatabase(main, 'main', id);
-  await createDatabase(shredStore, 'shred', id);
+  const { root, epochs } = await createRoot(directory.root, settings, async () => {
+    await createDatabase(main, 'main', id);
+    await createDatabase(shredStore, 'shred', id);
+  });
+  // The first epoch key lies in the draft, or in the folder that nodes share.
+  outside.push(() => epochs.withdrawFirst());
   const database = await openDatabase(main, 'main');
   let shred: ShredStore | undefined;
   try {
     shred = await ShredStore.open(shredStore);
+    await shred.advance(await epochs.current());
     const instanceKey = generateKey('AES_256');
     const hierarchy = new Hierarchy({ epochs, instanceKey, database, shred });
     const notes = { warn: () => undefined };
-    const ledger = new Ledger({
-      database,
-      hierarchy,
-      clock: systemClock,
-      anchorFolder: directory.anchor,
-      notes,
-    });
+    const anchorFolder = directory.anchor;
+    const ledger = new Ledger({ database, hierarchy, clock: systemClock, anchorFolder, notes });
     const origin = `${configuration.origin}/instance`;
     const log = ledger.newLog(origin, null, instanceKey);
     const rowKey = await hierarchy.rowKey(null);
@@ -110,17 +124,20 @@ async function fill(
     const wrapped_key = await root.wrap(instancePlace(id), instanceKey);
     const opened = await database.write(async (tx) => {
       const time = await store.readTime(tx);
-      const { region: _region, ...rest } = configuration;
       await store.insertInstance(tx, {
         singleton: 1,
         id,
         profile,
         region,
-        origin: rest.origin,
+        origin: configuration.origin,
         root_id: root.id,
         wrapped_key,
         created_at: time,
       });
+      await store.putRoot(
+        tx,
+        sealedRoot(rowKey, { ...rootRow(root, 'root', directory.root, time), wrapped_key, state: 'active' }),
+      );
       const genesis = { operation: 'instance.create', outcome: 'success' as const, recorded: {} };
       const stored = await log.store(tx, time, genesis, { profile, region, rootOfTrust: root.kind });
       const made = {
@@ -135,7 +152,13 @@ async function fill(
     await opened.open();
     return { id: opened.administrator, secret };
   } finally {
+    await root.close();
     await database.close();
     await shred?.close();
   }
+}
+
+function makeFolders(...locations: DatabaseLocations['main'][]): void {
+  for (const file of locations)
+    if (typeof file === 'string') mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
 }

@@ -1,5 +1,11 @@
 export { backupInstance } from './backup.ts';
 export { createInstance } from './create.ts';
-export { openInstance } from './open.ts';
+export { assertOpenable, openInstance } from './open.ts';
 export type { OpenInstance } from './open.ts';
+export { instancePlace } from './place.ts';
 export { restoreInstance } from './restore.ts';
+export { activateRoot, addStandby, checkRoots, retireRoot, showRoots } from './roots.ts';
+export type { CheckedRoot, RootView } from './roots.ts';
+export { assertProfile, factsOfSettings, settingsUnder } from './installation.ts';
+export { openOther, putReplacedRoots, rootFolder } from './root-rows.ts';
+export { findInstance, listRoots } from './store.ts';

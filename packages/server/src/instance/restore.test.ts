@@ -108,6 +108,53 @@ suite('self-restore', () => {
     assert.deepEqual(contentOf(other), before);
   });
 
+  for (const kind of ['pkcs11', 'aws-kms', 'azure-key-vault']) {
+    test(`what a backup says of a root of kind ${kind} is not acted on unless the operator has put it there [URS-080]`, async (t) => {
+      const { data, backup } = copies(t);
+      const { id } = JSON.parse(readFileSync(join(backup, 'root', 'root.json'), 'utf8')) as { id: string };
+      const forged = join(makeFolder(t), 'forged');
+      mkdirSync(join(forged, 'root'), { recursive: true });
+      const content = JSON.stringify({ format: 1, id, kind, module: '/nowhere/library.so', keyLabel: 'x' });
+      writeFileSync(join(forged, 'root', 'root.json'), content);
+      transplant(forged, backup, 'root/root.json');
+      const fresh = join(makeFolder(t), 'data');
+      cpSync(join(data, 'root', 'passphrase'), join(fresh, 'root', 'passphrase'));
+      const before = contentOf(fresh);
+      await assert.rejects(restoreInstance(fresh, backup), refusal('restore.root_unconfirmed'));
+      assert.deepEqual(contentOf(fresh), before);
+      // The operator's own is taken, and the backup's is not looked at.
+      cpSync(join(data, 'root', 'root.json'), join(fresh, 'root', 'root.json'));
+      await restoreInstance(fresh, backup);
+      await (await open(fresh)).close();
+    });
+  }
+
+  test('the configuration of a backup names no root outside of the data directory [URS-080]', async (t) => {
+    const { data, backup } = copies(t);
+    const outside = makeFolder(t);
+    cpSync(join(data, 'root', 'passphrase'), join(outside, 'passphrase'));
+    const name = 'trialkeep.json';
+    const configuration = JSON.parse(readFileSync(join(data, name), 'utf8')) as object;
+    const restore = async (root: string) => {
+      const changed = makeFolder(t);
+      writeFileSync(join(changed, name), JSON.stringify({ ...configuration, root }));
+      transplant(changed, backup, name);
+      const fresh = join(makeFolder(t), 'data');
+      cpSync(join(data, 'root', 'passphrase'), join(fresh, 'within', 'passphrase'));
+      return { fresh, changed, work: () => restoreInstance(fresh, backup) };
+    };
+    for (const root of [outside, '../elsewhere', 'root/../..']) {
+      const { work } = await restore(root);
+      await assert.rejects(work(), refusal('restore.root_elsewhere'), root);
+    }
+    await (await restore('within')).work();
+    // A configuration of the operator's own may name it.
+    const { fresh, changed, work } = await restore(outside);
+    cpSync(join(changed, name), join(fresh, name));
+    await work();
+    assert.ok(existsSync(join(outside, 'root.json')));
+  });
+
   test('parts of different backups do not make one [URS-080]', async (t) => {
     const { data, backup } = copies(t);
     const later = join(makeFolder(t), 'later');

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { Value } from 'typebox/value';
 import { AnchorFolder } from '../audit/index.ts';
-import { dataDirectory, databaseLocations, readConfiguration } from '../platform/config.ts';
+import { dataDirectory, databaseLocations, readConfiguration, withRoot } from '../platform/config.ts';
 import type { DataDirectory } from '../platform/config.ts';
 import { StartupError } from '../platform/errors.ts';
 import { syncDirectory, writeFileDurably } from '../platform/files.ts';
 import { lockDirectory } from '../platform/lock.ts';
-import { openRoot, passphraseFile } from '../roots/index.ts';
+import { describeRoot, epochBundle, openRoot } from '../roots/index.ts';
 import { backupParts, manifestSchema, partContext } from './backup.ts';
 import type { Manifest } from './backup.ts';
 import { sideFiles, stagingFolder, sweepLeftovers } from './leftovers.ts';
@@ -47,11 +47,11 @@ export async function restoreInstance(
   source: string,
   { acceptLostAnchor = false }: { acceptLostAnchor?: boolean } = {},
 ): Promise<Restored> {
-  const directory = dataDirectory(path);
-  if (typeof databaseLocations(directory, process.env).main !== 'string') {
+  if (typeof databaseLocations(dataDirectory(path), process.env).main !== 'string') {
     throw new StartupError('backup.postgresql');
   }
   const manifest = await readManifest(source);
+  const directory = configuredDirectory(path, source);
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(directory.lock);
   const staging = stagingFolder(directory);
@@ -68,6 +68,23 @@ export async function restoreInstance(
     rmSync(staging, { recursive: true, force: true });
     lock.release();
   }
+}
+
+/**
+ * Where everything is to lie: as the configuration says that is there, or that of the backup. Nobody vouches for the backup's before
+ * what is sealed has been opened: by itself it names no folder of a root outside of the data directory.
+ */
+function configuredDirectory(path: string, source: string): DataDirectory {
+  const directory = dataDirectory(path);
+  if (existsSync(directory.configuration)) return withRoot(directory, readConfiguration(directory));
+  const found = readConfiguration({ ...directory, configuration: join(source, backupParts.configuration) });
+  const configured = withRoot(directory, found);
+  const root = resolve(directory.path, found.root ?? 'root');
+  const isOutside = /^\.\.(\/|$)/.test(relative(directory.path, root));
+  // TRIALKEEP_ROOT is the operator's word.
+  const isConfirmed = process.env['TRIALKEEP_ROOT'] !== undefined && configured.root === root;
+  if (isOutside && !isConfirmed) throw new StartupError('restore.root_elsewhere', root);
+  return configured;
 }
 
 /** What a lost database has left beside itself would be played into the one that is put there. */
@@ -98,24 +115,49 @@ async function stage(
   staged: DataDirectory,
 ): Promise<LogState[]> {
   const presentRoot = join(directory.root, 'root.json');
-  if (
-    existsSync(presentRoot) &&
-    !readFileSync(presentRoot).equals(readFileSync(join(source, backupParts.root)))
-  )
-    throw new StartupError('restore.other_root', presentRoot);
+  // A root that is held in shares may have a new set of them since.
+  const isOther = (): boolean =>
+    describeRoot(directory.root).id !== describeRoot(dirname(join(source, backupParts.root))).id;
+  if (!existsSync(presentRoot)) assertProvenByOpening(dirname(join(source, backupParts.root)), presentRoot);
+  else if (isOther()) throw new StartupError('restore.other_root', presentRoot);
   for (const [, of] of places) mkdirSync(dirname(of(staged)), { recursive: true, mode: 0o700 });
   for (const [part, of] of plainPlaces) {
     const present = of(directory);
-    writeFileDurably(of(staged), readFileSync(existsSync(present) ? present : join(source, part)));
+    const content = part === backupParts.epoch ? presentEpochs(directory) : undefined;
+    writeFileDurably(of(staged), content ?? readFileSync(existsSync(present) ? present : join(source, part)));
   }
   readConfiguration(staged);
-  const { root } = await openRoot(staged.root, passphraseFile(directory.root));
+  const { root } = await openRoot(staged.root, directory.root);
   const sealed = [
     [backupParts.database, staged.database, partContext('database', manifest)],
     [backupParts.shredStore, staged.shredStore, partContext('shred-store', manifest)],
   ] as const;
-  for (const [part, target, context] of sealed) await openFromRoot(root, join(source, part), target, context);
+  try {
+    for (const [part, target, context] of sealed)
+      await openFromRoot(root, join(source, part), target, context);
+  } finally {
+    await root.close();
+  }
   return readLogs(staged.database);
+}
+
+/** Kinds whose root.json proves itself: it opens only with the passphrase, or the shares, that the operator has. */
+const provenByOpening: readonly string[] = ['passphrase', 'shares'];
+
+/**
+ * Refuses the backup's root.json where it says what is loaded or asked: a library of an attacker would run, and a service of theirs would
+ * open whatever they have sealed to it. The operator puts their own copy in its place instead.
+ */
+function assertProvenByOpening(folder: string, place: string): void {
+  const { kind } = describeRoot(folder);
+  if (!provenByOpening.includes(kind))
+    throw new StartupError('restore.root_unconfirmed', `${place} (${kind})`);
+}
+
+/** The epoch keys that are there, under whatever names, as one file; undefined where there is none. */
+function presentEpochs({ root }: DataDirectory): string | undefined {
+  const found = existsSync(root) ? epochBundle(root) : undefined;
+  return found === undefined || found.numbers.length === 0 ? undefined : found.content;
 }
 
 /** Says which signed logs the anchor lacks; puts their newest checkpoints into it where that is accepted. */
@@ -143,9 +185,10 @@ function placeAll(staged: DataDirectory, directory: DataDirectory): Pick<Restore
     for (const file of sideFiles(directory.shredStore)) rmSync(file, { force: true });
   const restored: string[] = [];
   const kept: string[] = [];
-  for (const [, of] of places) {
+  const hasEpochs = presentEpochs(directory) !== undefined;
+  for (const [part, of] of places) {
     const target = of(directory);
-    if (existsSync(target)) {
+    if (existsSync(target) || (part === backupParts.epoch && hasEpochs)) {
       kept.push(target);
       continue;
     }

@@ -34,6 +34,8 @@ test('a sealed file that does not open again is none [URS-080]', async (t) => {
     id: sound.id,
     wrap: async (place, key) => sound.wrap(place, key),
     unwrap: async () => generateKey('AES_256'),
+    check: async () => sound.check(),
+    close: async () => sound.close(),
   };
   const source = join(data, 'trialkeep.json');
   const sealed = sealToRoot(broken, source, join(data, 'sealed'), context);

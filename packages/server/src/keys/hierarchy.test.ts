@@ -46,7 +46,7 @@ async function makeHierarchy(t: TestContext) {
   const [one = '', two = ''] = tenants;
   /** The hierarchy after a restart, perhaps with another epoch key. */
   const again = (current = () => epochs.current()): Hierarchy =>
-    new Hierarchy({ ...parts, epochs: { current } });
+    new Hierarchy({ ...parts, epochs: { current, open: current, refresh: () => new Map() } });
   return { hierarchy, database, shredFile: files.shred, one, two, again };
 }
 
@@ -129,6 +129,7 @@ test('a stale copy of the shred store does not open under the next epoch key [UR
   await hierarchy.createShreddable(one, 'subject', alias);
   const next: EpochKey = {
     number: 2,
+    id: newId(),
     key: {
       key: createSecretKey(randomBytes(32)),
       keyVersionId: randomBytes(16),
@@ -144,7 +145,7 @@ test('a stale copy of the shred store does not open under the next epoch key [UR
 test('versions of a key open under their own key and tenant alone [URS-049]', async (t) => {
   const { hierarchy, database, one, two, again } = await makeHierarchy(t);
   const [key, other] = [newId(), newId()];
-  const made = await hierarchy.newSystemKeyVersion(one, key);
+  const made = await hierarchy.newSystemKeyVersion(one, key, { algorithm: 'AES_256', purpose: 'encrypt' });
   const rowKey = await hierarchy.rowKey(one);
   await database.write(async (tx) => {
     const system = { id: 's', tenant: one, name: 's', type: 'edc', vendor: 'v', created_at: 0 };
@@ -179,5 +180,11 @@ function keyRow(id: string, tenant: string, system: string) {
     revocation_cause: null,
     revoked_at: null,
     use_logged: 0 as const,
+    own_rotation: 0 as const,
+    recipient_period_days: null,
+    destruction_due_at: null,
+    protection: 'software' as const,
+    imported: 0 as const,
+    exportable: 0 as const,
   };
 }

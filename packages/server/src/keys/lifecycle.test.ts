@@ -35,17 +35,24 @@ function stateOf({ state, activatesAt, expiresAt }: ModelKey, now: number): KeyS
   return now < expiresAt ? 'active' : 'deactivated';
 }
 
+/**
+ * The time by which changes are decided: a clock that was set back does not take the ledger with it. What is asked is authorised by
+ * the clock, and decided by the ledger's time once more.
+ */
+let ledgerTime = 0;
+
 /** A command that can always be tried. `act` gives the code of the refusal that is right, or undefined after changing the model. */
 function command(
   name: string,
-  act: (model: ModelKey, now: number) => string | undefined,
+  act: (model: ModelKey, now: number, decided: number) => string | undefined,
   run: (real: Real) => Promise<unknown>,
 ): Command {
   return {
     check: () => true,
     run: async (model, real) => {
       const { server, custodian, key } = real;
-      const code = act(model, server.clock.time);
+      ledgerTime = Math.max(ledgerTime, server.clock.time);
+      const code = act(model, server.clock.time, ledgerTime);
       if (code === undefined) await run(real);
       else await assert.rejects(run(real), refusal(code), name);
       const { key: shown } = await server.admit('keys.show', custodian, { key });
@@ -61,8 +68,8 @@ const undefinedTransition = 'key.transition_undefined';
 function change(name: 'suspend' | 'resume', from: KeyState, to: 'suspended' | 'active'): Command {
   return command(
     name,
-    (model, now) => {
-      if (stateOf(model, now) !== from) return undefinedTransition;
+    (model, _now, decided) => {
+      if (stateOf(model, decided) !== from) return undefinedTransition;
       model.state = to;
       return undefined;
     },
@@ -72,8 +79,8 @@ function change(name: 'suspend' | 'resume', from: KeyState, to: 'suspended' | 'a
 
 const rotate = command(
   'rotate',
-  (model, now) => {
-    if (stateOf(model, now) !== 'active') return undefinedTransition;
+  (model, _now, decided) => {
+    if (stateOf(model, decided) !== 'active') return undefinedTransition;
     model.version++;
     return undefined;
   },
@@ -94,9 +101,10 @@ const revoke = (cause: 'breach' | 'cessation'): Command =>
 
 const encrypt = command(
   'encrypt',
-  (model, now) => {
+  (model, now, decided) => {
     if (model.revoked) return 'key.revoked';
-    return stateOf(model, now) === 'active' ? undefined : 'key.unusable';
+    const isActive = [now, decided].every((time) => stateOf(model, time) === 'active');
+    return isActive ? undefined : 'key.unusable';
   },
   async ({ server, service, key, ciphertexts }) => {
     const { ciphertext } = await server.admit('keys.encrypt', service, { key, plaintext });
@@ -135,6 +143,7 @@ const recover = command(
   async (real) => openAll(real, real.recovery, 'model'),
 );
 
+/** Lets time pass, or sets the clock back. */
 const wait = (hours: number): Command => ({
   check: () => true,
   run: async (_model, { server }) => void (server.clock.time += hours * hourMs),
@@ -151,6 +160,7 @@ const commands = fc.commands(
     fc.constant(decrypt),
     fc.constant(recover),
     fc.integer({ min: 1, max: 6 }).map(wait),
+    fc.integer({ min: -8, max: -1 }).map(wait),
   ],
   { maxCommands: 24 },
 );
@@ -242,4 +252,35 @@ test('a version that was rotated out decrypts and encrypts nothing new [URS-003]
       [2, 'active'],
     ],
   );
+});
+
+test('old versions process until their recipient usage period is over, and data recovery reads on [URS-002] [URS-003]', async () => {
+  const server = await shared();
+  // Other tests set the clock back, and periods begin by the ledger's time.
+  server.clock.time = Math.max(server.clock.time, ledgerTime);
+  const { custodian, system } = await makeTenant(server);
+  const { id: key } = await server.admit('keys.create', custodian, { system, recipientPeriodDays: 30 });
+  const service = await issue(server, custodian, { role: 'service', system, keys: [key] });
+  const { ciphertext: old } = await server.admit('keys.encrypt', service, { key, plaintext });
+  await server.admit('keys.rotate', custodian, { key });
+  const rotatedAt = server.clock.time;
+  const { ciphertext: current } = await server.admit('keys.encrypt', service, { key, plaintext });
+  const open = (ciphertext: string) => server.admit('keys.decrypt', service, { key, ciphertext });
+
+  server.clock.time = rotatedAt + 29 * 24 * hourMs;
+  assert.equal((await open(old)).version, 1);
+  server.clock.time = rotatedAt + 31 * 24 * hourMs;
+  await assert.rejects(open(old), refusal('key.recipient_period_over'));
+  assert.equal((await open(current)).version, 2);
+  const reason = 'It is still needed.';
+  await server.admit('keys.set-rotation', custodian, { key, recipientPeriodDays: null, reason });
+  assert.equal((await open(old)).version, 1);
+  await server.admit('keys.set-rotation', custodian, { key, recipientPeriodDays: 30, reason });
+  await assert.rejects(open(old), refusal('key.recipient_period_over'));
+
+  await server.admit('keys.revoke', custodian, { key, cause: 'cessation', reason });
+  const expiresAt = server.clock.time + 1000 * hourMs;
+  const recovery = await issue(server, custodian, { role: 'data-recovery', expiresAt });
+  const read = await server.admit('keys.decrypt', recovery, { key, ciphertext: old, reason });
+  assert.equal(read.plaintext, plaintext);
 });

@@ -1,84 +1,104 @@
 import type { Operations, Input } from '@trialkeep/contract';
 import { OperationError } from '../platform/errors.ts';
-import type { Tx } from '../platform/database.ts';
+import type { Profile } from '../platform/config.ts';
 import { newId } from '../platform/ids.ts';
 import { tenantOf } from '../platform/implementation.ts';
 import type { Apply, Context } from '../platform/implementation.ts';
-import type { Hierarchy } from './hierarchy.ts';
+import { changeKey, move } from './change.ts';
+import type { KeyChange, LifecycleParts } from './change.ts';
+import { revokeRow } from './end.ts';
+import { chooseKind, isImportable } from './kind.ts';
+import { chooseProtection } from './protection.ts';
+import type { ProtectionPolicy } from './protection.ts';
+import { keepVersion, newVersion } from './resident.ts';
 import { addVersion, cancelRotation, nextRotation, scheduleRotation } from './rotation.ts';
-import type { KeyEvent } from './states.ts';
-import { nextState, stateAt } from './states.ts';
+import { recordedKey } from './recorded-key.ts';
+import { policyDays } from './rotation-policy-store.ts';
+import { stateAt } from './states.ts';
 import * as store from './store.ts';
-import type { KeyRow } from './store.ts';
 import { keyView } from './view.ts';
-import type { KeyNaming, KeyView } from './view.ts';
-
-const defaultRotationPeriodDays = 90;
-/** Causes after which the key material itself is no longer trusted. */
-const compromisingCauses: ReadonlySet<string> = new Set(['device-compromise', 'breach']);
-
-/** What the lifecycle needs to know of the installation. */
-export interface LifecycleParts {
-  readonly hierarchy: Hierarchy;
-  naming(tenant: string): Promise<KeyNaming>;
-}
-
-type KeyChange = Omit<KeyRow, 'seal'>;
 
 /** Generates a key for a system, with its first version. */
 export async function create(
-  parts: LifecycleParts,
+  parts: LifecycleParts & { readonly profile: Profile; readonly protection: ProtectionPolicy },
   context: Context<'keys.create'>,
 ): Promise<Apply<'keys.create'>> {
   const { input, now, record } = context;
   const tenant = tenantOf(context.caller);
   record.system = input.system;
   if (input.useLogged === true) record.useLogged = true;
+  if (input.recipientPeriodDays !== undefined) record.recipientPeriodDays = input.recipientPeriodDays;
   checkDates(input, now);
-  const known = await context.facts.get(`system ${input.system}`, (snapshot) =>
-    store.systemExists(snapshot, tenant, input.system),
-  );
-  if (!known) throw new OperationError('system.unknown', { field: '/system' });
-  const id = newId();
-  const [version, rowKey, naming] = await Promise.all([
-    parts.hierarchy.newSystemKeyVersion(tenant, id),
+  const kind = await kindOf(parts, context);
+  // What an HSM holds does not leave it; nor does what nobody else takes.
+  const canLeave = kind.protection === 'software' && isImportable(kind.algorithm);
+  if (input.exportable === true && !canLeave)
+    throw new OperationError('key.not_exportable', { field: '/exportable' });
+  const [{ id, version }, rowKey, naming] = await Promise.all([
+    // Making an RSA key takes long.
+    context.once(async () => {
+      const id = newId();
+      return { id, version: await newVersion(parts, tenant, id, kind) };
+    }),
     parts.hierarchy.rowKey(tenant),
     parts.naming(tenant),
   ]);
-  const rotationPeriodDays = input.rotationPeriodDays ?? defaultRotationPeriodDays;
   return async (tx, time) => {
+    const { rotationPeriodDays } = input;
     const row: KeyChange = {
       id,
       tenant,
       system: input.system,
       description: input.description ?? '',
-      algorithm: input.algorithm ?? 'AES_256',
-      purpose: 'encrypt',
+      ...kind,
       state: 'active',
       version: 1,
       created_at: time,
       activates_at: input.activatesAt ?? null,
       expires_at: input.expiresAt ?? null,
-      rotation_period_days: rotationPeriodDays,
-      rotation_due_at: nextRotation(time, rotationPeriodDays),
+      rotation_period_days: rotationPeriodDays ?? (await policyDays(tx, rowKey, tenant)),
+      own_rotation: rotationPeriodDays === undefined ? 0 : 1,
+      rotation_due_at: 0,
+      recipient_period_days: input.recipientPeriodDays ?? null,
       revocation_cause: null,
       revoked_at: null,
       use_logged: input.useLogged === true ? 1 : 0,
+      destruction_due_at: null,
+      imported: 0,
+      exportable: input.exportable === true ? 1 : 0,
     };
+    row.rotation_due_at = nextRotation(time, row);
     await store.insertKey(tx, rowKey, row);
     await store.insertVersion(tx, rowKey, {
       id: version.versionId,
       key: id,
       version: 1,
       wrapped_secret: version.wrapped,
+      public_key: version.publicKey ?? null,
+      token: version.token ?? null,
       created_at: time,
     });
+    await keepVersion(tx, version, time);
     await scheduleRotation(tx, row);
+    context.payload['inventory'] = recordedKey(row);
     record.key = id;
     record.version = 1;
     record.state = stateAt(row, time);
     return keyView(row, naming, time);
   };
+}
+
+/** What the key is, and where: as its system's type demands. */
+async function kindOf(
+  parts: { readonly profile: Profile; readonly protection: ProtectionPolicy },
+  { input, caller, facts }: Context<'keys.create'>,
+) {
+  const type = await facts.get(`type of system ${input.system}`, (snapshot) =>
+    store.systemType(snapshot, tenantOf(caller), input.system),
+  );
+  if (type === undefined) throw new OperationError('system.unknown', { field: '/system' });
+  const kind = chooseKind(parts.profile, input);
+  return { ...kind, protection: chooseProtection(parts.protection, kind, type, input.protection) };
 }
 
 function checkDates({ activatesAt, expiresAt }: Input<Operations['keys.create']>, now: number): void {
@@ -97,8 +117,16 @@ export async function rotate(
   context: Context<'keys.rotate'>,
 ): Promise<Apply<'keys.rotate'>> {
   const tenant = tenantOf(context.caller);
-  const version = await parts.hierarchy.newSystemKeyVersion(tenant, context.input.key);
+  const { key } = context.input;
+  context.record.key = key;
   const rowKey = await parts.hierarchy.rowKey(tenant);
+  const kind = await context.facts.read((snapshot) => store.findKey(snapshot, rowKey, tenant, key));
+  if (kind === undefined) throw new OperationError('key.unknown', { field: '/key' });
+  if (kind.imported === 1) throw new OperationError('key.imported', { field: '/key' });
+  // What is made in an HSM for nothing has to be removed again.
+  if (kind.protection === 'hsm' && stateAt(kind, context.now) !== 'active')
+    throw new OperationError('key.transition_undefined', { field: '/key' });
+  const version = await context.once(() => newVersion(parts, tenant, key, kind));
   return changeKey(parts, context, async (tx, row, time) => {
     if (stateAt(row, time) !== 'active')
       throw new OperationError('key.transition_undefined', { field: '/key' });
@@ -135,63 +163,7 @@ export async function revoke(
   const { cause } = context.input;
   context.record.reason = cause;
   return changeKey(parts, context, async (tx, row, time) => {
-    move(row, compromisingCauses.has(cause) ? 'compromise' : 'revoke', time);
-    row.revocation_cause ??= cause;
-    row.revoked_at ??= time;
+    revokeRow(row, cause, time);
     await cancelRotation(tx, row.id);
   });
-}
-
-/** Ends a key that is out of use for good: what it protected does not open again, by whoever. */
-export async function destroy(
-  parts: LifecycleParts,
-  context: Context<'keys.destroy'>,
-): Promise<Apply<'keys.destroy'>> {
-  const { input, facts, now } = context;
-  const tenant = tenantOf(context.caller);
-  const rowKey = await parts.hierarchy.rowKey(tenant);
-  const apply = await changeKey(parts, context, async (tx, row, time) => {
-    move(row, 'destroy', time);
-    await store.destroySecrets(tx, row.id);
-  });
-  // People are not asked to approve what cannot be done.
-  const present = await facts.read((snapshot) => store.findKey(snapshot, rowKey, tenant, input.key));
-  if (present === undefined) throw new OperationError('key.unknown', { field: '/key' });
-  move({ ...present }, 'destroy', now);
-  context.afterCommit.push(async () => parts.hierarchy.releaseTenant(tenant));
-  return apply;
-}
-
-function move(row: KeyChange, event: KeyEvent, time: number): void {
-  const from = stateAt(row, time);
-  const to = nextState(from, event);
-  if (to === undefined) {
-    throw new OperationError('key.transition_undefined', { field: '/key', detail: `Its state is ${from}.` });
-  }
-  row.state = to;
-}
-
-type ChangingKeys = 'keys.rotate' | 'keys.suspend' | 'keys.resume' | 'keys.revoke' | 'keys.destroy';
-
-/** Reads the key inside the transaction, lets `change` alter it, and writes it back sealed. */
-async function changeKey(
-  parts: LifecycleParts,
-  context: Context<ChangingKeys>,
-  change: (tx: Tx, row: KeyChange, time: number) => Promise<void>,
-): Promise<(tx: Tx, time: number) => Promise<KeyView>> {
-  const { record, payload, input } = context;
-  const tenant = tenantOf(context.caller);
-  record.key = input.key;
-  const [rowKey, naming] = await Promise.all([parts.hierarchy.rowKey(tenant), parts.naming(tenant)]);
-  return async (tx, time) => {
-    const row = await store.findKey(tx, rowKey, tenant, input.key);
-    if (row === undefined) throw new OperationError('key.unknown', { field: '/key' });
-    payload['old'] = { state: stateAt(row, time) };
-    await change(tx, row, time);
-    await store.updateKey(tx, rowKey, row);
-    record.system = row.system;
-    record.version = row.version;
-    record.state = stateAt(row, time);
-    return keyView(row, naming, time);
-  };
 }

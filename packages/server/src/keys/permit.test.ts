@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { permitUse } from './permit.ts';
-import type { KeyRow } from './store.ts';
+import { permitUse, processingWindow } from './permit.ts';
+import type { KeyRow, KeyVersion } from './store.ts';
 
 const row: KeyRow = {
   id: 'k',
@@ -20,6 +20,12 @@ const row: KeyRow = {
   revocation_cause: null,
   revoked_at: null,
   use_logged: 0,
+  own_rotation: 1,
+  recipient_period_days: null,
+  destruction_due_at: null,
+  protection: 'software',
+  imported: 0,
+  exportable: 0,
   seal: new Uint8Array(32),
 };
 const named = new Set(['k']);
@@ -62,4 +68,44 @@ test('data recovery reads what is out of use, with a reason, and nothing else [U
   assert.throws(() => permitUse(recovery, new Set(), revoked, { ...reasoned, kind: 'protect' }, 2), {
     code: 'key.unusable',
   });
+});
+
+const dayMs = 86_400_000;
+
+test('an old version processes for as long as the next one that there is allows, and without any not at all [URS-003]', () => {
+  const versionAt = (version: number, days: number): KeyVersion => ({
+    id: `v${version}`,
+    key: 'k',
+    version,
+    public_key: null,
+    token: null,
+    created_at: days * dayMs,
+    seal: new Uint8Array(32),
+  });
+  const untilOf = (key: Partial<KeyRow>, versions: KeyVersion[], version: number) => {
+    const changed = { ...row, recipient_period_days: 30, ...key };
+    return processingWindow(service, { row: changed, versions }, version, 1).map(
+      ({ until }) => until / dayMs,
+    );
+  };
+  const [first, second, third] = [versionAt(1, 0), versionAt(2, 10), versionAt(3, 100)];
+  const whole = [first, second, third];
+  assert.deepEqual(untilOf({ version: 3 }, whole, 1), [40]);
+  assert.deepEqual(untilOf({ version: 3 }, whole, 2), [130]);
+  assert.deepEqual(untilOf({ version: 3 }, whole, 3), []);
+  assert.deepEqual(untilOf({ version: 3, expires_at: 50 * dayMs }, whole, 2), [80], 'It expired before.');
+  assert.deepEqual(untilOf({ version: 3 }, [first, third], 1), [130], 'A recovery has lost one.');
+  assert.deepEqual(untilOf({ version: 3, recipient_period_days: null }, [first], 1), []);
+  const over = { code: 'key.recipient_period_over' };
+  assert.throws(() => untilOf({ version: 3 }, [first, second], 2), over);
+  assert.throws(() => untilOf({ version: 3, expires_at: 50 * dayMs }, [first], 1), over);
+  assert.deepEqual(
+    processingWindow(
+      recovery,
+      { row: { ...row, version: 3, recipient_period_days: 1 }, versions: [first] },
+      1,
+      1,
+    ),
+    [],
+  );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { TestContext } from 'node:test';
+import fc from 'fast-check';
 import {
   entriesOf,
   makeInstallation,
@@ -14,7 +15,8 @@ import type { Node, Store } from '../installation.fixture.test.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Clock } from '../platform/clock.ts';
 import { schedule } from '../platform/jobs/index.ts';
-import { rotationTask, scheduleRotation } from './rotation.ts';
+import { policyTask } from './rotation-settings.ts';
+import { nextRotation, rotationTask, scheduleRotation } from './rotation.ts';
 import type { KeyRow } from './store.ts';
 
 const dayMs = 86_400_000;
@@ -202,4 +204,95 @@ test('a rotation that finds its key suspended, ended or not yet active leaves it
   await until(async () => (await rotations(node, tenant)).length > 0);
   assert.deepEqual(await rotations(node, tenant), [[early, 2, undefined, 'policy', 'success', 'active']]);
   assert.equal((await keysOf(node)).find(({ id }) => id === ended)?.version, 1);
+});
+
+test('dates lie in the last tenth of the period, never behind it, and are spread over it [URS-003]', () => {
+  const days = fc.integer({ min: 60, max: 180 });
+  fc.assert(
+    fc.property(fc.uuid(), fc.integer({ min: 1, max: 1000 }), days, (id, version, period) => {
+      const row = { id, version, rotation_period_days: period };
+      const after = nextRotation(1_000_000, row) - 1_000_000;
+      assert.ok(after > 0.9 * period * dayMs - 1 && after <= period * dayMs);
+      assert.equal(nextRotation(1_000_000, row), 1_000_000 + after);
+    }),
+  );
+  const minutes = new Set<number>();
+  const perMinute = new Map<number, number>();
+  for (let i = 0; i < 100_000; i++) {
+    const row = { id: `key ${i}`, version: 1, rotation_period_days: 90 };
+    const minute = Math.floor(nextRotation(0, row) / 60_000);
+    minutes.add(minute);
+    perMinute.set(minute, (perMinute.get(minute) ?? 0) + 1);
+  }
+  // Nine days have 12,960 minutes: about eight of a hundred thousand keys fall into each.
+  assert.ok(minutes.size > 12_000 && Math.max(...perMinute.values()) < 40);
+});
+
+test('the policy of a tenant holds for keys without a period of their own, at once and from then on [URS-003]', async (t) => {
+  const { clock, node, createKey, admit } = await makeScene(t, sqlite);
+  const reason = 'Our own policy.';
+  const followed = await createKey();
+  const own = await createKey({ rotationPeriodDays: 100 });
+  await admit('keys.set-rotation-policy', { periodDays: 60, reason });
+  const handler = node.rooms.handlers[policyTask];
+  assert.ok(handler);
+  await node.rooms.jobs.start({ [policyTask]: handler });
+  const row = async (id: string) => (await keysOf(node)).find((key) => key.id === id) ?? assert.fail();
+  await until(async () => (await row(followed)).rotation_period_days === 60);
+  await node.rooms.jobs.stop();
+  const isDue = (key: KeyRow, days: number): boolean =>
+    key.rotation_due_at - key.created_at <= days * dayMs &&
+    key.rotation_due_at - key.created_at >= 0.9 * days * dayMs;
+  assert.ok(isDue(await row(followed), 60) && isDue(await row(own), 100));
+  const [waiting] = (await jobsOf(node)).filter(({ name }) => name.endsWith(followed));
+  assert.equal(waiting?.due_at, (await row(followed)).rotation_due_at);
+  const later = await createKey();
+  assert.ok(isDue(await row(later), 60));
+
+  await admit('keys.set-rotation', { key: own, periodDays: null, reason });
+  assert.ok(isDue(await row(own), 60));
+  await admit('keys.set-rotation', { key: followed, periodDays: 180, reason });
+  assert.ok(isDue(await row(followed), 180));
+  clock.time += 61 * dayMs;
+  await start(node);
+  await until(async () => (await row(own)).version === 2 && (await row(later)).version === 2);
+  assert.equal((await row(followed)).version, 1);
+});
+
+test('a new policy reaches many keys a few at a time, and the uses of keys go on meanwhile [URS-003] [URS-046]', async (t) => {
+  const { clock, node, tenant, createKey, admit } = await makeScene(t, sqlite);
+  const keys = await Promise.all(Array.from({ length: 120 }, () => createKey()));
+  await admit('keys.set-rotation-policy', { periodDays: 60, reason: 'Our own policy.' });
+  const log = await node.instance.ledger.openOfTenant(tenant);
+  assert.ok(log);
+  const epoch = async (): Promise<number> => {
+    const heads = await node.instance.database.read((tx) =>
+      tx.selectFrom('head').select(['epoch', 'log']).execute(),
+    );
+    return heads.find((head) => head.log === log.id)?.epoch ?? assert.fail();
+  };
+  const changed = async (): Promise<number> =>
+    (await keysOf(node)).filter((row) => row.rotation_period_days === 60).length;
+  const waiting = async () =>
+    node.instance.database.read((tx) =>
+      tx.selectFrom('job').select(['due_at', 'lease']).where('task', '=', policyTask).execute(),
+    );
+  const handler = node.rooms.handlers[policyTask];
+  assert.ok(handler);
+  const runOnce = async (): Promise<void> => {
+    await node.rooms.jobs.start({ [policyTask]: handler });
+    await until(async () => (await waiting()).every((job) => job.lease === '' && job.due_at > clock.time));
+    await node.rooms.jobs.stop();
+  };
+  await admit('keys.show', { key: keys[0] ?? '' });
+  const before = await epoch();
+  for (const expected of [50, 100, 120]) {
+    await runOnce();
+    assert.deepEqual([await changed(), await epoch()], [expected, before]);
+    clock.time += 1000;
+  }
+  await runOnce();
+  assert.deepEqual([await waiting(), await epoch()], [[], before + 1]);
+  const { key: shown } = await admit('keys.show', { key: keys[0] ?? '' });
+  assert.equal(shown.rotationPeriodDays, 60, 'What is shown is what is.');
 });

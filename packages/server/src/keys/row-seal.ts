@@ -35,3 +35,14 @@ export function checkRow(rowKey: KeyObject, table: string, fields: SealedFields,
     throw new StartupError('database.altered', `Table ${table}, row ${String(fields[0])}.`);
   }
 }
+
+/** How the rows of one table are sealed, for whoever seals them anew under other keys (replacement/). */
+export interface SealedTable {
+  readonly table: string;
+  /** The columns that name a row. */
+  readonly identity: readonly [string, ...string[]];
+  /** Whose a row is: its column of that name says it, or the row that it belongs to, whose id another column has. */
+  readonly owner: 'instance' | 'tenant' | 'log' | { readonly column: string; readonly table: string };
+  /** The forms in which a row may be sealed; the first one is what is written. */
+  readonly forms: readonly ((row: never) => SealedFields)[];
+}

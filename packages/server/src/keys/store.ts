@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
+import type { KeyState } from '@trialkeep/contract';
 import type { Insertable, Selectable } from 'kysely';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
-import { checkRow, sealRow } from './row-seal.ts';
-import type { SealedFields } from './row-seal.ts';
+import { checkRow, isSealed, sealRow } from './row-seal.ts';
+import type { SealedFields, SealedTable } from './row-seal.ts';
 
 export type KeyRow = Selectable<Tables['key']>;
 export type KeyVersionRow = Selectable<Tables['key_version']>;
@@ -29,18 +30,64 @@ function sealedFields(row: Unsealed<KeyRow>): SealedFields {
     row.revoked_at,
     // Keys from before there was this class are sealed without it.
     ...(row.use_logged === 1 ? ['use-logged'] : []),
+    ...(row.recipient_period_days === null ? [] : ['recipient', row.recipient_period_days]),
+    ...(row.destruction_due_at === null ? [] : ['destruction', row.destruction_due_at]),
+    ...(row.imported === 1 ? ['imported'] : []),
+    ...(row.exportable === 1 ? ['exportable'] : []),
+    ...(row.protection === 'hsm' ? ['hsm'] : []),
   ];
 }
 
-export async function findTenantKey(
+type SealedVersion = Pick<
+  Unsealed<Insertable<Tables['key_version']>>,
+  'id' | 'key' | 'version' | 'public_key' | 'created_at' | 'token'
+>;
+
+/** Versions from before their date was sealed; those of symmetric keys as they were before there were others. */
+function undatedVersion({ id, key, version, public_key: publicKey }: SealedVersion): SealedFields {
+  return [id, key, version, ...(publicKey ? [Buffer.from(publicKey).toString('hex')] : [])];
+}
+
+/** With the date, for how long older versions process follows from it, and with the token that it stays in, if any. */
+function sealedVersion(row: SealedVersion): SealedFields {
+  const token = row.token === null || row.token === undefined ? [] : ['token', row.token];
+  return [...undatedVersion(row), 'created', row.created_at, ...token];
+}
+
+/** A version carries one of the two seals, and nobody else can make the other. @throws StartupError `database.altered` */
+function checkVersion(rowKey: KeyObject, row: SealedVersion & Pick<KeyVersionRow, 'seal'>): void {
+  if (isSealed(rowKey, 'key_version', sealedVersion(row), row.seal)) return;
+  checkRow(rowKey, 'key_version', undatedVersion(row), row.seal);
+}
+
+export type TenantKeyRow = Pick<Selectable<Tables['tenant']>, 'id' | 'key_version' | 'wrapped_key'>;
+/** With the key of the rows of a tenant whose own key is destroyed. */
+export type EndedKeyRow = TenantKeyRow & Pick<Selectable<Tables['tenant']>, 'wrapped_row_key'>;
+export type TenantRootRow = Selectable<Tables['tenant_root']>;
+
+/** How a tenant's key is wrapped: under the instance key, or as the row of the tenant's own root says. Its seal is not checked here. */
+export async function findWrappings(
   tx: Tx,
   tenant: string,
-): Promise<{ key_version: string; wrapped_key: Uint8Array }> {
-  return tx
+): Promise<{ readonly key: EndedKeyRow; readonly root: TenantRootRow | undefined }> {
+  const key = await tx
     .selectFrom('tenant')
-    .select(['key_version', 'wrapped_key'])
+    .select(['id', 'key_version', 'wrapped_key', 'wrapped_row_key'])
     .where('id', '=', tenant)
     .executeTakeFirstOrThrow();
+  const root = await tx.selectFrom('tenant_root').selectAll().where('tenant', '=', tenant).executeTakeFirst();
+  return { key, root };
+}
+
+/** Puts the tenant's key where `root` says, and takes it away where it was. */
+export async function putWrappings(tx: Tx, key: TenantKeyRow, root: TenantRootRow): Promise<void> {
+  await tx.updateTable('tenant').set({ wrapped_key: key.wrapped_key }).where('id', '=', key.id).execute();
+  const { tenant: _, ...rest } = root;
+  await tx
+    .insertInto('tenant_root')
+    .values(root)
+    .onConflict((conflict) => conflict.column('tenant').doUpdateSet(rest))
+    .execute();
 }
 
 export async function insertKey(tx: Tx, rowKey: KeyObject, row: Unsealed<KeyRow>): Promise<void> {
@@ -58,9 +105,13 @@ export async function updateKey(tx: Tx, rowKey: KeyObject, row: Unsealed<KeyRow>
     .set({
       state: row.state,
       version: row.version,
+      rotation_period_days: row.rotation_period_days,
+      own_rotation: row.own_rotation,
+      recipient_period_days: row.recipient_period_days,
       rotation_due_at: row.rotation_due_at,
       revocation_cause: row.revocation_cause,
       revoked_at: row.revoked_at,
+      destruction_due_at: row.destruction_due_at,
       seal: sealRow(rowKey, 'key', sealedFields(row)),
     })
     .where('id', '=', row.id)
@@ -84,6 +135,11 @@ export async function findKey(
   return row;
 }
 
+/** Whether the row carries the seal that was written with it. @throws StartupError `database.altered` */
+export function checkKey(rowKey: KeyObject, row: KeyRow): void {
+  checkRow(rowKey, 'key', sealedFields(row), row.seal);
+}
+
 export async function listKeys(
   tx: Tx,
   rowKey: KeyObject,
@@ -102,12 +158,51 @@ export async function listKeys(
   return rows;
 }
 
+/**
+ * The first keys of the systems, oldest first, of those behind `after`, that are in one of the states; of those in `once` only what
+ * was not revoked. Their seals are checked.
+ */
+export async function listKeysIn(
+  tx: Tx,
+  rowKey: KeyObject,
+  tenant: string,
+  which: {
+    readonly systems: readonly string[];
+    readonly states: readonly KeyState[];
+    readonly once: readonly KeyState[];
+    readonly after: Pick<KeyRow, 'created_at' | 'id'> | undefined;
+    readonly limit: number;
+  },
+): Promise<KeyRow[]> {
+  const { systems, states, once, after, limit } = which;
+  let query = tx
+    .selectFrom('key')
+    .selectAll()
+    .where('tenant', '=', tenant)
+    .where('system', 'in', systems)
+    .where('state', 'in', states);
+  if (once.length > 0) {
+    query = query.where((eb) => eb.or([eb('revoked_at', 'is', null), eb('state', 'not in', once)]));
+  }
+  if (after !== undefined) {
+    query = query.where((eb) =>
+      eb.or([
+        eb('created_at', '>', after.created_at),
+        eb.and([eb('created_at', '=', after.created_at), eb('id', '>', after.id)]),
+      ]),
+    );
+  }
+  const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute();
+  for (const row of rows) checkKey(rowKey, row);
+  return rows;
+}
+
 export async function insertVersion(
   tx: Tx,
   rowKey: KeyObject,
   row: Unsealed<Insertable<Tables['key_version']>>,
 ): Promise<void> {
-  const seal = sealRow(rowKey, 'key_version', [row.id, row.key, row.version]);
+  const seal = sealRow(rowKey, 'key_version', sealedVersion(row));
   await tx
     .insertInto('key_version')
     .values({ ...row, seal })
@@ -118,15 +213,45 @@ export async function insertVersion(
 export async function listVersions(tx: Tx, rowKey: KeyObject, key: string): Promise<KeyVersion[]> {
   const rows = await tx
     .selectFrom('key_version')
-    .select(['id', 'key', 'version', 'created_at', 'seal'])
+    .select(['id', 'key', 'version', 'public_key', 'created_at', 'token', 'seal'])
     .where('key', '=', key)
     .orderBy('version')
     .execute();
-  for (const row of rows) checkRow(rowKey, 'key_version', [row.id, row.key, row.version], row.seal);
+  for (const row of rows) checkVersion(rowKey, row);
   return rows;
 }
 
-/** A version with its secret; undefined where there is none, or no secret any more. */
+/** The next keys that stay in an HSM, behind `after` by their ids, but for those that are destroyed; their seals are not checked. */
+export async function residentKeys(
+  tx: Tx,
+  after: string,
+  limit: number,
+): Promise<Pick<KeyRow, 'id' | 'tenant'>[]> {
+  return tx
+    .selectFrom('key')
+    .select(['id', 'tenant'])
+    .where('protection', '=', 'hsm')
+    .where('state', '<>', 'destroyed')
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** Keys that are in no HSM and not destroyed, of systems of these types. */
+export async function countSoftwareKeys(tx: Tx, types: readonly string[]): Promise<number> {
+  const row = await tx
+    .selectFrom('key')
+    .innerJoin('system', 'system.id', 'key.system')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('system.type', 'in', types)
+    .where('key.protection', '=', 'software')
+    .where('key.state', '<>', 'destroyed')
+    .executeTakeFirstOrThrow();
+  return row.count;
+}
+
+/** A version with its secret, or what stays in an HSM and has none; undefined where there is no such version, or no secret any more. */
 export async function findVersion(tx: Tx, key: string, id: string): Promise<KeyVersionRow | undefined> {
   const row = await tx
     .selectFrom('key_version')
@@ -134,12 +259,39 @@ export async function findVersion(tx: Tx, key: string, id: string): Promise<KeyV
     .where('id', '=', id)
     .where('key', '=', key)
     .executeTakeFirst();
-  return row !== undefined && row.wrapped_secret.length > 0 ? row : undefined;
+  return row !== undefined && (row.wrapped_secret.length > 0 || row.token !== null) ? row : undefined;
 }
 
-/** Overwrites the secrets of all versions of a key with nothing. */
+/** The key of the tenant that has this version, and its number; the row decides nothing. */
+export async function findKeyOfVersion(
+  tx: Tx,
+  tenant: string,
+  id: string,
+): Promise<{ key: string; version: number } | undefined> {
+  return tx
+    .selectFrom('key_version')
+    .innerJoin('key', 'key.id', 'key_version.key')
+    .select(['key_version.key as key', 'key_version.version as version'])
+    .where('key_version.id', '=', id)
+    .where('key.tenant', '=', tenant)
+    .executeTakeFirst();
+}
+
+/** Overwrites the secrets of all versions of a key with nothing, and takes away what was exported of it and waits to be fetched. */
 export async function destroySecrets(tx: Tx, key: string): Promise<void> {
   await tx.updateTable('key_version').set({ wrapped_secret: noSecret }).where('key', '=', key).execute();
+  await tx.deleteFrom('key_export').where('key', '=', key).execute();
+}
+
+/** What kind of system it is; undefined where the tenant has no such system. */
+export async function systemType(tx: Tx, tenant: string, system: string): Promise<string | undefined> {
+  const row = await tx
+    .selectFrom('system')
+    .select('type')
+    .where('id', '=', system)
+    .where('tenant', '=', tenant)
+    .executeTakeFirst();
+  return row?.type;
 }
 
 export async function systemExists(tx: Tx, tenant: string, system: string): Promise<boolean> {
@@ -191,3 +343,45 @@ export async function keysKnown(
     .execute();
   return new Map(rows.map(({ id, system }) => [id, system]));
 }
+
+/** When the newest version that there is was made, ms; of a key whose newest ones were lost, an older one. */
+export async function newestMadeAt(tx: Tx, key: string): Promise<number> {
+  const row = await tx
+    .selectFrom('key_version')
+    .select('created_at')
+    .where('key', '=', key)
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirstOrThrow();
+  return row.created_at;
+}
+
+/** Keys without a period of their own whose dates go by another one than this, of those that may rotate at this time or later. */
+export async function keysOfOtherPeriod(
+  tx: Tx,
+  { tenant, days, time, limit }: { tenant: string; days: number; time: number; limit: number },
+): Promise<string[]> {
+  const rows = await tx
+    .selectFrom('key')
+    .select('id')
+    .where('tenant', '=', tenant)
+    .where('own_rotation', '=', 0)
+    .where('rotation_period_days', '<>', days)
+    .where('state', 'in', ['active', 'suspended'])
+    .where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', time)]))
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** How the rows of keys are sealed. */
+export const keyTables: readonly SealedTable[] = [
+  { table: 'key', identity: ['id'], owner: 'tenant', forms: [sealedFields] },
+  {
+    table: 'key_version',
+    identity: ['id'],
+    owner: { column: 'key', table: 'key' },
+    forms: [sealedVersion, undatedVersion],
+  },
+];

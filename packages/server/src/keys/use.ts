@@ -1,114 +1,101 @@
-import { createHash } from 'node:crypto';
-import {
-  CryptoError,
-  compactKeyVersionId,
-  generateDataKey,
-  openCompact,
-  openDataKey,
-  sealCompact,
-  sealDataKey,
-} from '@trialkeep/crypto';
-import type { CompactKey } from '@trialkeep/crypto';
+import { CryptoError, decryptOaep, encryptOaep, openCompact, sealCompact } from '@trialkeep/crypto';
 import type { EncryptionContext, Operations, Output } from '@trialkeep/contract';
+import { roles } from '@trialkeep/contract';
 import { OperationError } from '../platform/errors.ts';
-import { idOfBytes } from '../platform/ids.ts';
-import { tenantOf } from '../platform/implementation.ts';
 import type { Context, Recorded } from '../platform/implementation.ts';
-import { contextKey, recordContext } from './context.ts';
-import type { Hierarchy } from './hierarchy.ts';
-import { permitUse } from './permit.ts';
-import * as store from './store.ts';
-import type { KeyRow, KeyVersion } from './store.ts';
-import { keyArn } from './view.ts';
-import type { KeyNaming } from './view.ts';
+import { contextKey } from './context.ts';
+import { refuseUnshared } from './further-recipients.ts';
+import {
+  chosenVersion,
+  currentVersion,
+  invalidCiphertext,
+  namedVersion,
+  permitted,
+  permittedKey,
+  publicKeyOf,
+  released,
+  secretOf,
+} from './permitted.ts';
+import type { PermittedKey, UseParts } from './permitted.ts';
+import { decryptInToken, isResident } from './in-token.ts';
+import { outerKeyOf } from './outer-key.ts';
+import { keyUsage } from './purposes.ts';
+import type { KeyUses } from './purposes.ts';
 
-/** What using keys needs to know of the rest of the server. */
-export interface UseParts {
-  readonly hierarchy: Hierarchy;
-  /** The keys that the credential names. */
-  keysOf(context: Context<KeyUses>): Promise<ReadonlySet<string>>;
-  naming(tenant: string): Promise<KeyNaming>;
-}
-export type KeyUses = 'keys.encrypt' | 'keys.decrypt' | 'keys.generate-data-key' | 'keys.decrypt-data-key';
+/** Encrypts a plaintext, which stays the caller's; `field` is the input that is to blame where it is too long. */
+type Seal = (plaintext: Buffer, field: string) => Promise<Buffer>;
 
-interface PermittedKey {
-  readonly tenant: string;
-  readonly row: KeyRow;
-  readonly versions: readonly KeyVersion[];
-  readonly context: EncryptionContext;
-}
-
-/** Authorises the use of a key, and puts on the record what will be asked about it later. */
-async function permitted(
+/**
+ * What encrypts under the key's current version, in the compact form. Where the context names a study or subject, what is encrypted is itself
+ * the compact form under the study's or subject's key, so that losing either key forgets it. Under a key for decryption: RSAES-OAEP, as
+ * whoever has the public key does it. What refuses that, but for the length, has refused it before there is a plaintext.
+ */
+export async function sealing(
   parts: UseParts,
-  context: Context<KeyUses>,
-  kind: 'protect' | 'process',
-): Promise<PermittedKey> {
-  const { input, facts, record, validity } = context;
-  const tenant = tenantOf(context.caller);
-  record.key = input.key;
-  const encryptionContext = input.context ?? {};
-  recordContext(encryptionContext, record);
-  const rowKey = await parts.hierarchy.rowKey(tenant);
-  const [named, key] = await Promise.all([
-    parts.keysOf(context),
-    facts.get(`key ${input.key}`, async (snapshot) => {
-      const row = await store.findKey(snapshot, rowKey, tenant, input.key);
-      return row && { row, versions: await store.listVersions(snapshot, rowKey, input.key) };
-    }),
-  ]);
-  if (key !== undefined) record.system = key.row.system;
-  const reason = 'reason' in input ? input.reason : undefined;
-  validity.push(...permitUse(context.caller, named, key?.row, { kind, reason }, context.now));
-  if (key === undefined) throw new OperationError('key.unknown', { field: '/key' });
-  if (isUseLogged(key.row)) requireSubject(record);
-  return { tenant, ...key, context: encryptionContext };
+  operation: Context<KeyUses>,
+  key: PermittedKey,
+): Promise<Seal> {
+  const { facts } = operation;
+  await refuseUnshared(parts, operation, key);
+  const version = currentVersion(key);
+  if (key.row.purpose === 'decrypt') {
+    const publicKey = publicKeyOf(key, version);
+    return (plaintext, field) =>
+      sized(field, 'RSA-OAEP takes as much as one data key.', async () => encryptOaep(publicKey, plaintext));
+  }
+  const inner = await contextKey(parts.hierarchy, facts, key.tenant, key.record);
+  const outer = await outerKeyOf(parts, key, version);
+  const { context } = key;
+  return (plaintext, field) =>
+    sized(field, undefined, () => {
+      const content = inner ? sealCompact({ ...inner, context, plaintext }) : plaintext;
+      return outer.seal({ context, plaintext: content });
+    });
 }
 
-function isUseLogged(row: KeyRow): boolean {
-  return row.use_logged === 1;
+async function sized(
+  field: string,
+  detail: string | undefined,
+  seal: () => Promise<Buffer>,
+): Promise<Buffer> {
+  try {
+    return await seal();
+  } catch (error) {
+    if (error instanceof CryptoError && error.code === 'crypto.plaintext_too_long') {
+      throw new OperationError('request.too_large', { field, ...(detail !== undefined && { detail }) });
+    }
+    throw error;
+  }
 }
 
-/** A data key of a use-logged key is bound, by its context, to one subject. */
-function requireSubject(record: Recorded): void {
-  record.useLogged = true;
-  const missing = (['study', 'subject'] as const).find((name) => record[name] === undefined);
-  if (missing !== undefined)
-    throw new OperationError('context.subject_required', { field: `/context/${missing}` });
-}
-
-/** Names on the entry, where uses are reported, the data key that their receipts will name. */
-function recordDataKey({ row }: PermittedKey, wrapped: Uint8Array, record: Recorded): void {
-  if (isUseLogged(row)) record.dataKey = createHash('sha256').update(wrapped).digest('hex');
-}
-
-/** The version that protects at present. */
-async function currentVersion(parts: UseParts, { tenant, row, versions }: PermittedKey): Promise<CompactKey> {
-  const current = versions.find(({ version }) => version === row.version);
-  const key = current && (await parts.hierarchy.systemKeyVersion(tenant, row.id, current.id));
-  if (key === undefined) throw new Error(`Key ${row.id} has no version ${row.version}.`);
-  return key;
-}
-
-/** The version that a ciphertext names; nothing of the ciphertext is authenticated yet. */
-async function namedVersion(
+/** Opens what `sealing` made. Whatever the ciphertext does wrong is one error, which says nothing of the keys. */
+async function openUnder(
   parts: UseParts,
-  { tenant, row, versions }: PermittedKey,
-  ciphertext: Uint8Array,
-): Promise<{ key: CompactKey; version: number }> {
-  const id = idOfBytes(compactKeyVersionId(ciphertext));
-  const version = versions.find((candidate) => candidate.id === id);
-  const key = version && (await parts.hierarchy.systemKeyVersion(tenant, row.id, version.id));
-  if (version === undefined || key === undefined) throw invalidCiphertext();
-  return { key, version: version.version };
+  context: Context<'keys.decrypt' | 'keys.re-encrypt'>,
+  key: PermittedKey,
+): Promise<{ plaintext: Buffer; version: number }> {
+  const { input, facts } = context;
+  const ciphertext = Buffer.from(input.ciphertext, 'base64');
+  return opening(async () => {
+    if (key.row.purpose === 'decrypt') {
+      const chosen = chosenVersion(context, key, input.version);
+      const plaintext = isResident(chosen)
+        ? await decryptInToken(parts, key, chosen, ciphertext)
+        : decryptOaep(await secretOf(parts, key, chosen), ciphertext);
+      return { plaintext, version: chosen.version };
+    }
+    const inner = await contextKey(parts.hierarchy, facts, key.tenant, key.record);
+    const named = namedVersion(context, key, ciphertext);
+    if (input.version !== undefined && input.version !== named.version) throw invalidCiphertext();
+    const outer = await outerKeyOf(parts, key, named);
+    const content = await outer.open({ context: key.context, ciphertext });
+    const plaintext = inner ? openCompact({ ...inner, context: key.context, ciphertext: content }) : content;
+    return { plaintext, version: named.version };
+  });
 }
 
-function invalidCiphertext(cause?: unknown): OperationError {
-  return new OperationError('ciphertext.invalid', { field: '/ciphertext', cause });
-}
-
-/** Whatever a ciphertext from outside does wrong is one error, which says nothing of the keys. */
-async function opening<T>(open: () => Promise<T>): Promise<T> {
+/** Whatever a ciphertext from outside does wrong is one error. */
+export async function opening<T>(open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
@@ -117,35 +104,17 @@ async function opening<T>(open: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Base64 for the answer; the bytes themselves are zeroed. */
-function released(secret: Buffer): string {
-  const text = secret.toString('base64');
-  secret.fill(0);
-  return text;
-}
-
-/**
- * The encrypt operation: the compact form under the key's current version. Where the context names a study or subject, what
- * is encrypted is itself the compact form under the study's or subject's key, so that losing either key forgets it.
- */
+/** The encrypt operation. */
 export async function encrypt(
   parts: UseParts,
   context: Context<'keys.encrypt'>,
-): Promise<{ ciphertext: string; key: string; version: number }> {
-  const key = await permitted(parts, context, 'protect');
-  const inner = await contextKey(parts.hierarchy, context.facts, key.tenant, context.record);
-  const outer = await currentVersion(parts, key);
-  context.record.version = key.row.version;
+): Promise<Output<Operations['keys.encrypt']>> {
+  const key = await permitted(parts, context, 'keys.encrypt');
   const plaintext = Buffer.from(context.input.plaintext, 'base64');
   try {
-    const content = inner ? sealCompact({ ...inner, context: key.context, plaintext }) : plaintext;
-    const ciphertext = sealCompact({ ...outer, context: key.context, plaintext: content });
+    const seal = await sealing(parts, context, key);
+    const ciphertext = await seal(plaintext, '/plaintext');
     return { ciphertext: ciphertext.toString('base64'), key: key.row.id, version: key.row.version };
-  } catch (error) {
-    if (error instanceof CryptoError && error.code === 'crypto.plaintext_too_long') {
-      throw new OperationError('request.too_large', { field: '/plaintext' });
-    }
-    throw error;
   } finally {
     plaintext.fill(0);
   }
@@ -155,60 +124,74 @@ export async function encrypt(
 export async function decrypt(
   parts: UseParts,
   context: Context<'keys.decrypt'>,
-): Promise<{ plaintext: string; key: string; version: number }> {
-  const key = await permitted(parts, context, 'process');
-  const inner = await contextKey(parts.hierarchy, context.facts, key.tenant, context.record);
-  const ciphertext = Buffer.from(context.input.ciphertext, 'base64');
-  return opening(async () => {
-    const outer = await namedVersion(parts, key, ciphertext);
-    context.record.version = outer.version;
-    const content = openCompact({ ...outer.key, context: key.context, ciphertext });
-    const plaintext = inner ? openCompact({ ...inner, context: key.context, ciphertext: content }) : content;
-    return { plaintext: released(plaintext), key: key.row.id, version: outer.version };
+): Promise<Output<Operations['keys.decrypt']>> {
+  const key = await permitted(parts, context, 'keys.decrypt');
+  const { plaintext, version } = await openUnder(parts, context, key);
+  return { plaintext: released(plaintext), key: key.row.id, version };
+}
+
+/**
+ * Decrypts under one key and encrypts under another. Each key has an entry of its own, so that whoever asks about either finds it. What
+ * was bound to a study or subject stays bound to it: otherwise it would lie where forgetting does not reach.
+ */
+export async function reEncrypt(
+  parts: UseParts,
+  context: Context<'keys.re-encrypt'>,
+): Promise<Output<Operations['keys.re-encrypt']>> {
+  const { input, caller, record } = context;
+  const source = await permitted(parts, context, 'keys.re-encrypt');
+  const { ciphertext: _ciphertext, context: sourceContext, targetContext = {}, ...asked } = input;
+  // The payload of a refusal goes by the source's subject: it tells of no other, whose erasure would not reach it.
+  if (targetContext['subject'] === undefined || targetContext['subject'] === record.subject) {
+    context.payload['targetContext'] = targetContext;
+  }
+  if (!caller.roles.some((role) => (roles[role] as readonly string[]).includes('keys:process'))) {
+    throw new OperationError('access.denied');
+  }
+  const targetRecord: Recorded = { source: source.row.id };
+  const target = await permittedKey(parts, context, {
+    key: input.target,
+    context: targetContext,
+    usage: keyUsage['keys.encrypt'],
+    record: targetRecord,
+  }).catch((error: unknown) => {
+    throw error instanceof OperationError ? ofTarget(error) : error;
   });
-}
-
-/** A fresh data key, in clear and wrapped. */
-export async function generate(
-  parts: UseParts,
-  context: Context<'keys.generate-data-key'>,
-): Promise<Output<Operations['keys.generate-data-key']>> {
-  const key = await permitted(parts, context, 'protect');
-  const inner = await contextKey(parts.hierarchy, context.facts, key.tenant, context.record);
-  const [outer, naming] = await Promise.all([currentVersion(parts, key), parts.naming(key.tenant)]);
-  context.record.version = key.row.version;
-  const dataKey = generateDataKey();
-  const wrapped = sealDataKey({ dataKey, outer, inner, context: key.context });
-  recordDataKey(key, wrapped, context.record);
-  return {
-    plaintext: released(dataKey),
-    ciphertext: wrapped.toString('base64'),
-    key: key.row.id,
-    arn: keyArn(naming, key.row.id),
-    version: key.row.version,
-    useLogged: isUseLogged(key.row),
-  };
-}
-
-/** A data key out of its wrapped form. */
-export async function release(
-  parts: UseParts,
-  context: Context<'keys.decrypt-data-key'>,
-): Promise<Output<Operations['keys.decrypt-data-key']>> {
-  const key = await permitted(parts, context, 'process');
-  const inner = await contextKey(parts.hierarchy, context.facts, key.tenant, context.record);
-  const ciphertext = Buffer.from(context.input.ciphertext, 'base64');
-  return opening(async () => {
-    const outer = await namedVersion(parts, key, ciphertext);
-    context.record.version = outer.version;
-    const dataKey = openDataKey({ ciphertext, outer: outer.key, inner, context: key.context });
-    recordDataKey(key, ciphertext, context.record);
-    const { id } = key.row;
+  requireSameBinding(source.record, targetContext);
+  const { plaintext, version } = await openUnder(parts, context, source);
+  try {
+    const seal = await sealing(parts, context, target);
+    const ciphertext = await seal(plaintext, '/ciphertext');
+    // Each under the key of its own subject, if any: it tells its own context alone.
+    context.items.push(
+      { record, payload: { input: { ...asked, context: sourceContext } } },
+      { record: targetRecord, payload: { input: { ...asked, targetContext } } },
+    );
     return {
-      plaintext: released(dataKey),
-      key: id,
-      version: outer.version,
-      useLogged: isUseLogged(key.row),
+      ciphertext: ciphertext.toString('base64'),
+      key: source.row.id,
+      version,
+      target: target.row.id,
+      targetVersion: target.row.version,
     };
-  });
+  } finally {
+    plaintext.fill(0);
+  }
+}
+
+/** The same refusal, of the second key and context. */
+function ofTarget(error: OperationError): OperationError {
+  const field = error.field?.replace(/^\/key$/, '/target').replace(/^\/context/, '/targetContext');
+  return new OperationError(error.code, { cause: error, ...(field !== undefined && { field }) });
+}
+
+function requireSameBinding(source: Recorded, target: EncryptionContext): void {
+  for (const name of ['study', 'subject'] as const) {
+    if (source[name] !== undefined && source[name] !== target[name]) {
+      throw new OperationError('context.invalid', {
+        field: `/targetContext/${name}`,
+        detail: 'It stays that of the ciphertext.',
+      });
+    }
+  }
 }

@@ -31,7 +31,12 @@ export function keyView(row: KeyRow | Omit<KeyRow, 'seal'>, naming: KeyNaming, t
     expiresAt: row.expires_at,
     rotationPeriodDays: row.rotation_period_days,
     rotationDueAt: row.rotation_due_at,
+    recipientPeriodDays: row.recipient_period_days,
     useLogged: row.use_logged === 1,
+    origin: row.imported === 1 ? 'imported' : 'generated',
+    exportable: row.exportable === 1,
+    protection: row.protection,
+    destructionDueAt: row.destruction_due_at,
     revocation:
       row.revoked_at === null
         ? null

@@ -5,3 +5,12 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => Date.now() };
+
+/** Milliseconds of a clock that never goes back, and says nothing of the time of day. */
+export const steadyMs = (): number => performance.now();
+
+/** Measures how long something takes, ms; it never goes back, and says nothing of the time of day. */
+export function stopwatch(): () => number {
+  const start = steadyMs();
+  return () => steadyMs() - start;
+}

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { systemTypes } from '@trialkeep/contract';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Value } from 'typebox/value';
@@ -43,6 +44,14 @@ const configuration = Type.Object(
     /** What the origins of this instance's ledgers begin with: a schema-less URL without spaces or plus. */
     origin: Type.String({ pattern: '^[a-z0-9.-]{1,100}(?:/[A-Za-z0-9._~-]{1,100})*$' }),
     timestamps: Type.Optional(timestamps),
+    /** Whether the server refuses to start without an active FIPS provider (URS-001); `off` unless it is set. */
+    fips: Type.Optional(Type.Enum(['required', 'off'])),
+    /** The folder of the root of trust, where it is not `root`; relative to the data directory. */
+    root: Type.Optional(Type.String({ minLength: 1, maxLength: 500, pattern: '^[^\\0]+$' })),
+    /** How long clients may go on using a data key that they have; what is said of it where keys are revoked. */
+    clientDataKeySeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
+    /** Types of systems whose keys have to be in an HSM, where one is configured; `etmf` unless it says otherwise. */
+    hsmSystemTypes: Type.Optional(Type.Array(Type.Enum(systemTypes), { maxItems: 5, uniqueItems: true })),
   },
   { additionalProperties: false },
 );
@@ -76,6 +85,15 @@ export function dataDirectory(path: string): DataDirectory {
     shredStore: join(path, 'shred', 'shred.db'),
     anchor: join(path, 'anchor'),
   };
+}
+
+/**
+ * The directory with the root of trust that is in use: the one that the environment names (TRIALKEEP_ROOT, for a start with a
+ * stand-by root), else the one of the configuration.
+ */
+export function withRoot(directory: DataDirectory, configuration: Configuration): DataDirectory {
+  const folder = process.env['TRIALKEEP_ROOT'] ?? configuration.root;
+  return folder === undefined ? directory : { ...directory, root: resolve(directory.path, folder) };
 }
 
 /**

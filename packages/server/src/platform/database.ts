@@ -28,6 +28,11 @@ export interface Database<T = Tables> {
    * what `work` throws afterwards undoes nothing; on SQLite as `write` does.
    */
   single<R>(work: (statement: Transaction<T>) => Promise<R>): Promise<R>;
+  /**
+   * Looks whether a newer program has changed the tables meanwhile so that this one cannot go on; then `onDown` is told. Once a second:
+   * it is an operator's mistake, who has let nodes of two releases run that do not go together (docs/how-to/run-several-nodes.md).
+   */
+  assertKnown(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -79,9 +79,22 @@ export const startupErrors = {
     message: 'A data directory made under one profile cannot be used under another.',
     fix: 'Make a new data directory with `trialkeep self init` under the profile that you want.',
   },
+  'process.revealing_options': {
+    message:
+      'Node was started with options that open the memory of the server to others, or write it to files.',
+    fix: 'Take them out of the command and of NODE_OPTIONS; docs/how-to/memory-of-the-server.md says what they reveal.',
+  },
+  'process.observed': {
+    message: 'Others are reading the memory of the server, and the regulated profile opens no keys there.',
+    fix: 'End the debugger, and find out who started it.',
+  },
+  'process.fips_required': {
+    message: 'The configuration requires a FIPS provider, and none is active.',
+    fix: 'Run a Node with such a provider in OPENSSL_CONF (docs/decisions/0002-cryptographic-modules.md), or set fips to off.',
+  },
   'root.passphrase_missing': {
     message: 'The passphrase of the root of trust is not there.',
-    fix: 'Put it back as root/passphrase (mode 0600) in the data directory, or in the file that TRIALKEEP_PASSPHRASE_FILE names.',
+    fix: 'Put it back as passphrase (mode 0600) in the folder of the root; the root that is started with may have it in the file that TRIALKEEP_PASSPHRASE_FILE names.',
   },
   'root.passphrase_exposed': {
     message: 'Other accounts of this machine can read the passphrase of the root of trust.',
@@ -90,6 +103,110 @@ export const startupErrors = {
   'root.passphrase_wrong': {
     message: 'The passphrase does not open this root of trust.',
     fix: 'Give the passphrase that was made together with this data directory.',
+  },
+  'root.epoch_missing': {
+    message: 'This node has not the key of an epoch that the store of keys to forget is under.',
+    fix: 'Let all nodes share one folder of epoch keys (TRIALKEEP_EPOCH_FOLDER, docs/how-to/erase-a-subject.md), and put its files there.',
+  },
+  'root.epoch_other': {
+    message: 'This node has another key than the store of keys to forget under the number of an epoch.',
+    fix: 'Let all nodes share one folder of epoch keys (TRIALKEEP_EPOCH_FOLDER, docs/how-to/run-on-postgresql.md): the one whose files have the key that is named. Remove none before all nodes run.',
+  },
+  'root.epochs_present': {
+    message: 'The folder of epoch keys has those of an installation already, and nothing of it was touched.',
+    fix: 'Let TRIALKEEP_EPOCH_FOLDER name an empty folder for a new installation; remove the files there only if an interrupted `trialkeep self init` left them.',
+  },
+  'root.epochs_shared': {
+    message: 'Two roots of trust would have their epoch keys in one folder.',
+    fix: 'Put the folder that is named after the id of the stand-by back into that of TRIALKEEP_EPOCH_FOLDER, or retire the stand-by (docs/how-to/root-of-trust.md).',
+  },
+  'root.unreachable': {
+    message: 'The module that holds the root of trust does not answer.',
+    fix: 'Bring it back (network, token, service), or start with the stand-by root (docs/how-to/root-of-trust.md).',
+  },
+  'root.refused': {
+    message:
+      'The module that holds the root of trust refused the PIN, the credentials or the use of the key.',
+    fix: 'Correct the PIN file or the credentials before the next attempt, for modules lock after a few; see what the module logged.',
+  },
+  'root.key_gone': {
+    message: 'The module answers, but has no longer the key of the root of trust, or it is disabled.',
+    fix: 'Restore the key from the backup of the module, or start with the stand-by root (docs/how-to/root-of-trust.md).',
+  },
+  'root.wrong': {
+    message: 'This root of trust did not wrap that key for its place, or the wrapped key was altered.',
+    fix: 'Give the root that belongs to this data directory; `trialkeep self root show` names it.',
+  },
+  'root.failed': {
+    message: 'The module that holds the root of trust could not do what it was asked.',
+    fix: 'See its answer and its log; `trialkeep self root check` asks it again.',
+  },
+  'root.unsuitable': {
+    message: 'The key that is named there cannot be a root of trust.',
+    fix: 'Name an enabled key of the right kind without an end of its own (docs/how-to/root-in-a-cloud-kms.md).',
+  },
+  'root.software_missing': {
+    message: 'The library that speaks to this kind of module is not installed.',
+    fix: 'Install it as docs/how-to/root-of-trust.md says, for pkcs11js with a compiler: npm rebuild pkcs11js.',
+  },
+  'root.pin_missing': {
+    message: 'The PIN of the token that holds the root of trust is not there.',
+    fix: 'Put it into the file that root.json names (mode 0600); where it names none, into pin in the folder of the root, or the file that TRIALKEEP_PIN_FILE names for the root that is started with.',
+  },
+  'root.pin_exposed': {
+    message: 'Other accounts of this machine can read the PIN of the token.',
+    fix: 'Run chmod 600 on the PIN file; change the PIN if somebody may have read it.',
+  },
+  'root.behind': {
+    message: 'The root of trust does not have exactly the epoch keys that there are.',
+    fix: 'Let both roots answer: run `trialkeep self root add-standby` for its folder again.',
+  },
+  'root.in_recovery': {
+    message: 'Roots of trust are not changed while the database is in recovery.',
+    fix: 'Bring the database in line first (docs/how-to/recover-from-a-mirror.md).',
+  },
+  'root.in_use': {
+    message: 'The root of trust is the active one, and is not retired.',
+    fix: 'Make another one active with `trialkeep self root activate`, then retire this one.',
+  },
+  'root.retired': {
+    message: 'This root of trust was retired, and nothing is wrapped under it any more.',
+    fix: 'Start with the active root; `trialkeep self root show` names it.',
+  },
+  'root.not_permitted': {
+    message:
+      'Changes of roots of trust need the approval of two people here, and there is no permit for this one.',
+    fix: 'Ask for one with trialkeep root-permit ask, have it approved, and make the change within three days; in an emergency, --break-glass (docs/how-to/root-of-trust.md).',
+  },
+  'root.replacing': {
+    message: 'A replacement of the root of trust was begun and not ended.',
+    fix: 'Run trialkeep self root replace again, with the same folder (docs/how-to/root-of-trust.md).',
+  },
+  'root.replacement_refused': {
+    message: 'The root of trust cannot be replaced while the database is not what the ledger says.',
+    fix: 'Find out who changed it, and restore (docs/formats/self-backup.md); what is sealed anew would count as right.',
+  },
+  'root.replacement_disturbed': {
+    message:
+      'Something else changed the installation while its root of trust was replaced; nothing was replaced.',
+    fix: 'Stop every node, and run the command again.',
+  },
+  'root.replacement_unknown': {
+    message:
+      'The database has seals or wrapped keys that this release does not know how to renew; nothing was replaced.',
+    fix: 'Use the release that the database was last opened with.',
+  },
+  'root.sealed': {
+    message: 'The root of trust is sealed: its shares were not given to this process.',
+    fix: 'Have the custodians give their shares: to a server with `trialkeep unseal`, to a command on its standard input (docs/how-to/key-ceremony.md).',
+  },
+  'root.shares_refused': {
+    message: 'The shares do not open this root of trust.',
+    fix: 'Give as many different shares of the present set as are needed; the minutes of the ceremony have the fingerprint of each.',
+  },
+  'root.ceremony_needed': {
+    message: 'A root of trust in shares is made in a key ceremony and in no other way.',
+    fix: 'Run `trialkeep ceremony new` (docs/how-to/key-ceremony.md).',
   },
   'database.missing': {
     message: 'The data directory has no database.',
@@ -159,9 +276,30 @@ export const startupErrors = {
     message: 'Another program listens on that port.',
     fix: 'Choose another port with --port, or stop the other program.',
   },
+  'server.proxies_invalid': {
+    message: 'The proxies whose word counts for where requests come from are not what the server reads.',
+    fix: 'Set TRIALKEEP_TRUSTED_PROXIES to IP addresses and networks such as 127.0.0.1,10.1.2.0/24, or leave it out.',
+  },
+  'server.aws_kms_hosts_invalid': {
+    message: 'The names under which the AWS KMS protocol is served are not what the server reads.',
+    fix: 'Set TRIALKEEP_AWS_KMS_HOSTS to host names without ports such as trialkeep.example.org,10.1.2.3, or leave it out.',
+  },
+  'server.drain_invalid': {
+    message:
+      'The time for which the server goes on answering when it is told to stop is not one that it reads.',
+    fix: 'Set TRIALKEEP_DRAIN_SECONDS to a whole number from 0 to 300, or leave it out.',
+  },
   'server.address_refused': {
     message: 'The server cannot listen on that address.',
     fix: 'The evaluation profile speaks plain HTTP and listens on loopback only: use --host 127.0.0.1.',
+  },
+  'metrics.listen_invalid': {
+    message: 'The address for metrics is not one that the server reads.',
+    fix: 'Set TRIALKEEP_METRICS_LISTEN to an IP address and a port, such as 127.0.0.1:9464, or leave it out.',
+  },
+  'traces.settings_invalid': {
+    message: 'The settings for traces are not what the server reads.',
+    fix: 'Set TRIALKEEP_TRACES_URL to the base URL of a collector, https or on this machine, and TRIALKEEP_TRACES_RATIO to a share such as 0.1, or leave both out.',
   },
   'backup.postgresql': {
     message: 'An installation on PostgreSQL is backed up and restored by PostgreSQL’s own tools.',
@@ -187,6 +325,18 @@ export const startupErrors = {
     message: 'The data directory has another root of trust than the backup, and nothing was restored.',
     fix: 'Use a backup of this installation, or restore into another directory.',
   },
+  'restore.root_unconfirmed': {
+    message: 'Nobody vouches for the root.json of the backup, which says what is loaded or asked.',
+    fix: 'Put your own copy of root.json in that place and restore again; one from the backup only once you have read it.',
+  },
+  'restore.root_elsewhere': {
+    message: 'The configuration of the backup names a root of trust outside of the data directory.',
+    fix: 'Put your own trialkeep.json into the data directory, or name that folder in TRIALKEEP_ROOT, and restore again.',
+  },
+  'ceremony.no_minutes': {
+    message: 'The new set of shares IS in force; only the minutes of its ceremony could not be written.',
+    fix: 'Keep the new shares: the root of trust opens with them and no others. Put right what is said here, write down what was done, and hold `trialkeep ceremony test`, which leaves minutes. After `new`, whose credential is lost, move the data directory away and hold it again.',
+  },
   'usage.invalid': {
     message: 'The command does not have the form that it takes.',
     fix: 'Use the `trialkeep` command; it shows the form with --help.',
@@ -201,11 +351,14 @@ export type StartupErrorCode = keyof typeof startupErrors;
 /** Thrown before the server answers requests; `main.ts` prints it and ends with a non-zero status. */
 export class StartupError extends Error {
   readonly code: StartupErrorCode;
+  /** What the message says beyond the sentence of its code. */
+  readonly detail: string | undefined;
 
   constructor(code: StartupErrorCode, detail?: string, cause?: unknown) {
     const message = startupErrors[code].message;
     super(detail === undefined ? message : `${message} ${detail}`, { cause });
     this.name = 'StartupError';
     this.code = code;
+    this.detail = detail;
   }
 }

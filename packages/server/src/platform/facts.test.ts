@@ -25,8 +25,15 @@ async function makeHead(t: TestContext, { make }: Store) {
         .execute(),
     );
   const moved: number[] = [];
-  const facts = new FactsCache(await open(), (log) => moved.push(log));
-  return { facts, advance, moved };
+  const failures: Error[] = [];
+  const dropped: number[] = [];
+  const onEpoch = async (log: number): Promise<void> => {
+    const failure = failures.pop();
+    if (failure !== undefined) throw failure;
+    moved.push(log);
+  };
+  const facts = new FactsCache(await open(), onEpoch, (log) => void dropped.push(log));
+  return { facts, advance, moved, failures, dropped };
 }
 
 testOnStores(
@@ -94,6 +101,8 @@ testOnStores(
     const { facts: cache, advance, moved } = await makeHead(t, under);
     const old = await cache.of(1);
     await cache.poll();
+    // What is seen first may have changed since this process read it.
+    assert.deepEqual(moved.splice(0), [1]);
     assert.equal(await cache.of(1), old);
     await advance();
     await cache.poll();
@@ -105,5 +114,25 @@ testOnStores(
     await advance();
     await cache.poll();
     assert.deepEqual(moved, [1, 1]);
+  },
+);
+
+testOnStores(
+  'whoever keeps something beside the facts is told before new ones are handed out, and what fails is told again [URS-004] [URS-049]',
+  async (t, under) => {
+    const { facts: cache, advance, moved, failures, dropped } = await makeHead(t, under);
+    // Where no facts were known, too: what a start has read may be older than they are.
+    await cache.of(1);
+    assert.deepEqual(dropped, [1]);
+    await cache.poll();
+    moved.length = 0;
+    await advance();
+    failures.push(new Error('The store is away.'));
+    await cache.poll();
+    assert.deepEqual(moved, []);
+    await cache.poll();
+    assert.deepEqual(moved, [1]);
+    await cache.poll();
+    assert.deepEqual(moved, [1]);
   },
 );

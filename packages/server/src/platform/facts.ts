@@ -15,6 +15,12 @@ export class StaleFacts extends Error {
 /** Facts are small: a row or two. Lists are read, not kept. */
 const maxFactsPerEpoch = 5000;
 
+/** How often facts were known, and how often they had to be read. */
+export interface FactCounts {
+  known: number;
+  read: number;
+}
+
 /**
  * What authorisations of one log have read, all of it under one epoch. Every change that an authorisation can read advances the
  * epoch (design section 4), so facts never need to be refreshed, only dropped.
@@ -23,10 +29,12 @@ export class Facts {
   readonly log: number;
   readonly epoch: number;
   readonly #database: Database;
+  readonly #counts: FactCounts;
   readonly #known = new LruMap<string, Promise<unknown>>(maxFactsPerEpoch);
 
-  constructor(database: Database, log: number, epoch: number) {
+  constructor(database: Database, log: number, epoch: number, counts: FactCounts = { known: 0, read: 0 }) {
     this.#database = database;
+    this.#counts = counts;
     this.log = log;
     this.epoch = epoch;
   }
@@ -55,7 +63,11 @@ export class Facts {
   /** The fact of that name, read at most once. Throws {@link StaleFacts} when the epoch has moved on. */
   get<T>(name: string, load: (snapshot: Tx) => Promise<T>): Promise<T> {
     const known = this.#known.get(name);
-    if (known !== undefined) return known as Promise<T>;
+    if (known !== undefined) {
+      this.#counts.known++;
+      return known as Promise<T>;
+    }
+    this.#counts.read++;
     const fact = this.read(load);
     this.#known.set(name, fact);
     fact.catch(() => this.#known.delete(name));
@@ -66,27 +78,42 @@ export class Facts {
 /** The facts of every log that is in use, newest epoch seen. */
 export class FactsCache {
   readonly #database: Database;
-  readonly #onEpoch: (log: number) => void;
+  readonly #onEpoch: (log: number) => void | Promise<void>;
+  readonly #onDrop: (log: number) => void;
+  readonly counts: FactCounts = { known: 0, read: 0 };
   readonly #current = new Map<number, Promise<Facts>>();
-  /** The epoch of each log at the last poll. */
+  /** The epoch of each log that `onEpoch` was told of last. */
   #epochs: ReadonlyMap<number, number> = new Map();
 
-  /** @param onEpoch told by `poll` of each log whose epoch has moved on */
-  constructor(database: Database, onEpoch: (log: number) => void = () => undefined) {
+  /**
+   * @param onEpoch told by `poll` of each log whose epoch has moved on, and of each that it sees first; what it rejects is told again
+   * @param onDrop told of each log whose facts are read again from now on, and before new ones are handed out
+   */
+  constructor(
+    database: Database,
+    onEpoch: (log: number) => void | Promise<void> = () => undefined,
+    onDrop: (log: number) => void = () => undefined,
+  ) {
     this.#database = database;
     this.#onEpoch = onEpoch;
+    this.#onDrop = onDrop;
   }
 
   of(log: number): Promise<Facts> {
     const known = this.#current.get(log);
     if (known !== undefined) return known;
-    const fresh = epochOf(this.#database, log).then((epoch) => new Facts(this.#database, log, epoch));
+    const fresh = epochOf(this.#database, log).then((epoch) => {
+      // What was read meanwhile, or before there were facts, may be from before that epoch.
+      this.#onDrop(log);
+      return new Facts(this.#database, log, epoch, this.counts);
+    });
     this.#current.set(log, fresh);
     fresh.catch(() => this.#current.delete(log));
     return fresh;
   }
 
   drop(log: number): void {
+    this.#onDrop(log);
     this.#current.delete(log);
   }
 
@@ -98,12 +125,24 @@ export class FactsCache {
     const heads = await one(this.#database, (statement) =>
       statement.selectFrom('head').select(['log', 'epoch']).execute(),
     );
+    const told = new Map<number, number>();
     for (const { log, epoch } of heads) {
       const current = await this.#current.get(log)?.catch(() => undefined);
       if (current !== undefined && current.epoch !== epoch) this.drop(log);
-      if (this.#epochs.has(log) && this.#epochs.get(log) !== epoch) this.#onEpoch(log);
+      // Also one that is seen first: it may have changed since this process read it.
+      if (this.#epochs.get(log) === epoch || (await this.#tell(log))) told.set(log, epoch);
     }
-    this.#epochs = new Map(heads.map(({ log, epoch }) => [log, epoch]));
+    this.#epochs = told;
+  }
+
+  /** One log's failure holds up no other; it is told again at the next poll. */
+  async #tell(log: number): Promise<boolean> {
+    try {
+      await this.#onEpoch(log);
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -1,37 +1,49 @@
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { errors, inputPlaces, operations } from '@trialkeep/contract';
 import type { ErrorBody, Operation, OperationId } from '@trialkeep/contract';
 import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { steadyMs } from './clock.ts';
 import { OperationError, StartupError } from './errors.ts';
 import { newId } from './ids.ts';
+import { sourceOf } from './proxies.ts';
+import type { Protocol } from './implementation.ts';
+import type { Authorization } from './signed-request.ts';
 
 /** The largest request but for operations that say otherwise: 64 KiB of plaintext in base64, its context, and room. */
 const maxBodyBytes = 256 * 1024;
 /** How long a client may take to send a request. */
 const requestTimeoutMs = 30_000;
+/** How long a port is left alone that is in use, where it is waited for. */
+const retryMs = 100;
 
 /** Who answers: the gate, behind which nothing of HTTP is known. */
 export interface Admission {
   admit(request: {
     operation: OperationId;
-    authorization: string | undefined;
+    authorization: Authorization;
     input: unknown;
     source: string;
     requestId: string;
+    /** Trialkeep's own where left out. */
+    protocol?: Protocol;
+    /** What the caller says of a trace, as it came (W3C Trace Context). */
+    traceparent?: string | undefined;
   }): Promise<unknown>;
 }
 
 /** What the status page at `/` shows. */
 export type StatusPage = () => Promise<string>;
 
-/** Builds the HTTP face of the operations: one route for each, nothing else but the status page. */
-export function createHttpServer(
-  gate: Admission,
-  statusPage: StatusPage,
-  logger: FastifyBaseLogger,
-): FastifyInstance {
+/**
+ * A server without routes: how bodies are carried, and how errors are answered.
+ *
+ * @param proxies whose word counts for where requests come from
+ */
+export function createBareServer(logger: FastifyBaseLogger, proxies: string[] = []): FastifyInstance {
   const server = Fastify({
+    trustProxy: proxies.length > 0 && proxies,
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
@@ -50,10 +62,27 @@ export function createHttpServer(
   // Anything else is bad input, for the operation to refuse and record.
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.setErrorHandler(answerError);
+  return server;
+}
+
+/** Builds the HTTP face of the operations: one route for each, nothing else but the status page. */
+export function createHttpServer(
+  gate: Admission,
+  statusPage: StatusPage,
+  logger: FastifyBaseLogger,
+  proxies: string[] = [],
+): FastifyInstance {
+  const server = createBareServer(logger, proxies);
   server.setNotFoundHandler((request, reply) =>
     answerError(new OperationError('request.unknown_operation'), request, reply),
   );
   for (const operation of Object.values(operations)) addRoute(server, gate, operation);
+  addPage(server, statusPage);
+  return server;
+}
+
+/** The page at `/`. */
+export function addPage(server: FastifyInstance, page: StatusPage): void {
   server.get('/', async (_request, reply) => {
     await reply
       .header(
@@ -62,17 +91,32 @@ export function createHttpServer(
       )
       .header('cache-control', 'no-store')
       .type('text/html; charset=utf-8')
-      .send(await statusPage());
+      .send(await page());
   });
-  return server;
 }
 
-/** Listens, or says in our own words why that is not possible. */
-export async function listen(server: FastifyInstance, host: string, port: number): Promise<string> {
+/**
+ * Listens, or says in our own words why that is not possible.
+ *
+ * @param patienceMs how long a port that is in use is tried again
+ * @throws StartupError `server.port_in_use`, `server.address_refused`
+ */
+export async function listen(
+  server: FastifyInstance,
+  host: string,
+  port: number,
+  patienceMs = 0,
+): Promise<string> {
+  const until = steadyMs() + patienceMs;
   try {
     await server.listen({ host, port });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    const left = until - steadyMs();
+    if (code === 'EADDRINUSE' && left > 0) {
+      await pause(retryMs);
+      return listen(server, host, port, left);
+    }
     if (code === 'EADDRINUSE') throw new StartupError('server.port_in_use', `${host}:${port}.`, error);
     throw new StartupError('server.address_refused', `${host}:${port}.`, error);
   }
@@ -99,8 +143,9 @@ function addRoute(server: FastifyInstance, gate: Admission, operation: Operation
         operation: operation.id as OperationId,
         authorization: request.headers.authorization,
         input: readInput(operation.method, places, request),
-        source: request.ip,
+        source: sourceOf(request),
         requestId: request.id,
+        traceparent: headerOf(request, 'traceparent'),
       });
       // What a ledger or a key answers belongs to this caller alone.
       void reply.header('cache-control', cacheControl(operation));
@@ -109,6 +154,12 @@ function addRoute(server: FastifyInstance, gate: Admission, operation: Operation
       return answer instanceof Uint8Array ? Buffer.from(answer) : answer;
     },
   });
+}
+
+/** A header that was sent once. */
+function headerOf({ headers }: FastifyRequest, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
 }
 
 function cacheControl({ permission, immutable }: Operation): string {
@@ -131,7 +182,8 @@ function readInput(
   return { ...rest, ...fromPath };
 }
 
-function parseBody(body: unknown): unknown {
+/** A body as JSON; undefined where it is none. */
+export function parseBody(body: unknown): unknown {
   if (body === undefined || body === '') return {};
   if (typeof body !== 'string') return undefined;
   try {

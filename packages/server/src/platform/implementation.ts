@@ -1,4 +1,4 @@
-import type { ErrorCode, Input, OperationId, Operations, Output, Role } from '@trialkeep/contract';
+import type { BatchId, ErrorCode, Input, OperationId, Operations, Output, Role } from '@trialkeep/contract';
 import type { Tx } from './database.ts';
 import type { Facts } from './facts.ts';
 
@@ -61,16 +61,32 @@ export interface Recorded {
   credential?: string;
   /** SHA-256 of the wrapped data key, where its uses are reported. */
   dataKey?: string;
+  /** Who a key is exported to. */
+  destination?: string;
+  /** When what was decided takes place or ends, ms: the destruction of a key, the end of a hold or of what a holder has. */
+  dueAt?: number;
   /** The sequence numbers before this receipt that no receipt came for. */
   gap?: { readonly from: number; readonly to: number };
   /** SHA-256 of the document that was decided on or signed, or of the receipt. */
   hash?: string;
+  /** The hold that was placed or released, or that stood against something. */
+  hold?: string;
+  /** The place with copies of keys that was registered or attested. */
+  holder?: string;
+  /** How long the tenant's key is used after its own root of trust was asked, s: a refusal bites no later. */
+  leaseSeconds?: number;
+  /** The import of key material that was asked for or completed. */
+  import?: string;
   /** The signing keys of the log itself that begin (verifier keys) and end (their ids), and when those end, ms. */
   logKeys?: {
     readonly begins?: readonly string[];
     readonly ends: readonly string[];
     readonly endsAt?: number;
   };
+  /** Keyed fingerprint of key material that was brought from elsewhere or exported (docs/formats/key-transfer.md). */
+  material?: string;
+  /** The object of an HSM that is about to be made for a key, or what became of it: the id of the version. */
+  object?: string;
   /** Entries below were pruned. */
   prunedBelow?: number;
   /** The person that a change is about. */
@@ -79,18 +95,30 @@ export interface Recorded {
   plan?: string;
   /** SHA-256 of the witnessing policy that was set, or that is met or not met. */
   policy?: string;
+  /** How long versions of the key process after they have stopped to protect, days; 0 where that has no end. */
+  recipientPeriodDays?: number;
+  /** The second recipients that were registered or removed, or that can open what was protected. */
+  recipients?: readonly string[];
   /** The entry whose payload was redacted. */
   redacted?: string;
   /** The public key of who signed the receipts. */
   reporter?: string;
   /** The audit-trail review that was opened, worked on or closed. */
   review?: string;
+  /** The run that wraps the registered data keys of a key anew. */
+  rewrap?: string;
+  /** The root of trust that holds the tenant's key, where it is the tenant's own. */
+  root?: string;
+  /** How often keys of the tenant rotate that have no period of their own, days. */
+  rotationPeriodDays?: number;
   /** The session that began or ended. */
   session?: string;
   /** SHA-256 of the record of the electronic signature under this. */
   signature?: string;
   /** Entries under the checkpoint that a timestamp is of, or up to which a review goes. */
   size?: number;
+  /** The key that a ciphertext was under before, on the entry of the key that it is re-encrypted under. */
+  source?: string;
   key?: string;
   version?: number;
   study?: string;
@@ -120,10 +148,14 @@ export interface Validity {
   refusal: ErrorCode;
 }
 
+/** What the caller speaks: Trialkeep's own API, or another product's over the same operations, which cannot say all that ours can. */
+export type Protocol = 'trialkeep' | 'aws-kms';
+
 /** One call of an operation on its way through the gate. */
 export interface Context<Id extends OperationId> {
   readonly input: Input<Operations[Id]>;
   readonly caller: Caller;
+  readonly protocol: Protocol;
   readonly facts: Facts;
   /** The time of the authorisation; the flush decides by the database's. */
   readonly now: number;
@@ -132,8 +164,8 @@ export interface Context<Id extends OperationId> {
   /** The old and new values and whatever else belongs in the entry's encrypted payload. */
   readonly payload: Record<string, unknown>;
   /**
-   * What a change did to several things at once: where there is any, the entries of its success are theirs, in this order, and the one
-   * from `record` and `payload` is not written.
+   * What a change or use did to several things at once: where there is any, the entries of its success are theirs, in this order, and
+   * the one from `record` and `payload` is not written.
    */
   readonly items: RecordedItem[];
   /** Every window that the outcome depends on. */
@@ -179,5 +211,7 @@ export type Implementation<Id extends OperationId> = Operations[Id]['permission'
   : Operations[Id]['effect'] extends 'change'
     ? Change<Id>
     : Use<Id>;
-/** A slice binds some of the contract's operations to their behaviour. */
-export type Implementations<Id extends OperationId = OperationId> = { readonly [K in Id]: Implementation<K> };
+/** A slice binds some of the contract's operations to their behaviour; batches are the gate's, with that of their single twin. */
+export type Implementations<Id extends OperationId = OperationId> = {
+  readonly [K in Exclude<Id, BatchId>]: Implementation<K>;
+};

@@ -1,10 +1,17 @@
 /** A bounded map that forgets what was used longest ago. */
 export class LruMap<K, V> {
   readonly #capacity: number;
+  readonly #onOut: (value: V) => void;
   readonly #entries = new Map<K, V>();
 
-  constructor(capacity: number) {
+  /** @param onOut told what falls out because there is no room; not what is deleted or replaced */
+  constructor(capacity: number, onOut: (value: V) => void = () => undefined) {
     this.#capacity = capacity;
+    this.#onOut = onOut;
+  }
+
+  get size(): number {
+    return this.#entries.size;
   }
 
   get(key: K): V | undefined {
@@ -20,8 +27,10 @@ export class LruMap<K, V> {
     this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size > this.#capacity) {
-      const [oldest] = this.#entries.keys();
-      if (oldest !== undefined) this.#entries.delete(oldest);
+      const [oldest] = this.#entries;
+      if (oldest === undefined) return;
+      this.#entries.delete(oldest[0]);
+      this.#onOut(oldest[1]);
     }
   }
 

@@ -1,3 +1,5 @@
+import { step } from './tracing/steps.ts';
+
 /** What may go wrong with a request to somebody else's server, before its answer means anything. */
 export const outwardFaults = {
   unreachable: 'It cannot be reached.',
@@ -55,7 +57,11 @@ export interface OutwardAnswer {
  *
  * @throws OutwardFault; what `checkHead` throws
  */
-export async function askOutside(request: OutwardRequest): Promise<OutwardAnswer> {
+export function askOutside(request: OutwardRequest): Promise<OutwardAnswer> {
+  return step('outward', () => ask(request));
+}
+
+async function ask(request: OutwardRequest): Promise<OutwardAnswer> {
   const timeout = AbortSignal.timeout(request.timeoutMs);
   const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
   const response = await reaching(signal, () => begin(request, signal));

@@ -22,6 +22,7 @@ function escape(text: string): string {
 
 const states: Record<Status['state'], string> = {
   ready: 'Ready.',
+  sealed: 'Sealed: the custodians have not given their shares of the root of trust yet.',
   recovery:
     'In recovery: the database is older than, or differs from, a checkpoint kept outside it. No key can be used.',
 };
@@ -38,6 +39,15 @@ function witnessingText({ withPolicy, required, withheld, failing }: WitnessingC
   if (withPolicy === 0) return 'No ledger has witnesses.';
   const held = withheld === 0 ? 'none is withheld' : `results of ${withheld} are withheld`;
   return `${withPolicy} ledgers have a policy; ${required} require it, and ${held}. Witnesses or mirrors of ${failing} fail.`;
+}
+
+/** The kind of the root of trust, and whose module holds it; versions and serial numbers are nobody's business here. */
+export function rootText(root: {
+  readonly kind: string;
+  readonly module?: { readonly manufacturer: string; readonly model: string };
+}): string {
+  const { kind, module } = root;
+  return module === undefined ? kind : `${kind}: ${module.manufacturer}, ${module.model}`;
 }
 
 /** The plain page at `/`, for somebody who wants to know whether the server is up. */

@@ -1,8 +1,20 @@
-import type { EvidenceKind, KeyState, ReviewMark, ReviewOutcome, Role } from '@trialkeep/contract';
+import type {
+  ExitState,
+  HoldAbout,
+  HoldKind,
+  HolderAbout,
+  HolderKind,
+  KeyState,
+  RewrapState,
+  Role,
+} from '@trialkeep/contract';
 import type { Generated } from 'kysely';
+import type { LedgerTables } from './ledger-tables.ts';
+import type { TenantRootTables } from './tenant-root-tables.ts';
+import type { RootTables } from './root-tables.ts';
 
 /** The rows of the main database, as the migrations of either dialect define them. */
-export interface Tables {
+export interface Tables extends LedgerTables, RootTables, TenantRootTables {
   instance: {
     singleton: number;
     id: string;
@@ -20,128 +32,8 @@ export interface Tables {
     key_version: string;
     wrapped_key: Uint8Array;
     created_at: number;
+    wrapped_row_key: Generated<Uint8Array | null>;
   };
-  log: {
-    id: Generated<number>;
-    tenant: string | null;
-    origin: string;
-    payload_key_version: string;
-    wrapped_payload_key: Uint8Array;
-    pruned_below: Generated<number>;
-    deleted_below: Generated<number>;
-  };
-  log_key: {
-    id: string;
-    log: number;
-    algorithm: 'ED25519' | 'ML_DSA_44';
-    verifier_key: string;
-    wrapped_key: Uint8Array | null;
-    state: 'active' | 'ending' | 'ended';
-    from_size: number;
-    until_size: number | null;
-    ends_at: number | null;
-  };
-  head: { log: number; size: number; epoch: number; time: number };
-  ledger_tree: { log: number; size: number; root: Uint8Array };
-  ledger_entry: { log: number; position: number; bytes: Uint8Array };
-  ledger_payload: { log: number; position: number; ciphertext: Uint8Array };
-  catch_up: { log: number };
-  ledger_redaction: { log: number; position: number; redacted_at: number };
-  ledger_tile: { log: number; level: number; tile: number; hashes: Uint8Array };
-  ledger_checkpoint: { log: number; size: number; note: string; created_at: number };
-  ledger_index: {
-    log: number;
-    position: number;
-    entry: string;
-    time: number;
-  };
-  ledger_posting: { log: number; field: string; value: string; chunk: number; positions: Uint8Array };
-  ledger_projection: { log: number; size: number };
-  saved_question: {
-    id: string;
-    log: number;
-    name: string;
-    owner: string;
-    question: Uint8Array;
-    created_at: number;
-  };
-  review_plan: {
-    id: string;
-    log: number;
-    name: string;
-    definition: Uint8Array;
-    rationale: Uint8Array;
-    author: string;
-    state: 'active' | 'ended';
-    version: number;
-    covered: number;
-    due_at: number;
-    created_at: number;
-    seal: Uint8Array;
-  };
-  review: {
-    id: string;
-    log: number;
-    plan: string;
-    plan_version: number;
-    author: string;
-    definition: Uint8Array;
-    from_size: number;
-    to_size: number;
-    first: number;
-    root: string;
-    checkpoint: string;
-    matched: number;
-    per_mille: number;
-    opened_at: number;
-    opened_by: string | null;
-    due_at: number;
-    overdue_at: number | null;
-    state: 'open' | 'closed';
-    reviewer: string | null;
-    outcome: ReviewOutcome | null;
-    conclusion: Uint8Array | null;
-    conclusion_hash: string | null;
-    record: Uint8Array | null;
-    hash: string | null;
-    signature: string | null;
-    closed_at: number | null;
-    seal: Uint8Array;
-  };
-  review_comment: {
-    id: string;
-    log: number;
-    review: string;
-    position: number;
-    entry: string;
-    subject: string | null;
-    author: string;
-    mark: ReviewMark;
-    own: 0 | 1;
-    document: Uint8Array;
-    hash: string;
-    made_at: number;
-    seal: Uint8Array;
-  };
-  review_reading: {
-    review: string;
-    person: string;
-    below: number;
-    presented: number;
-    first: number;
-    seal: Uint8Array;
-  };
-  evidence: {
-    id: string;
-    log: number;
-    kind: EvidenceKind;
-    hash: string;
-    actor: string;
-    parts: number;
-    made_at: number;
-    seal: Uint8Array;
-  };
-  evidence_part: { evidence: string; part: number; ciphertext: Uint8Array };
   study: { id: string; tenant: string; protocol: string; title: string; created_at: number };
   system: { id: string; tenant: string; name: string; type: string; vendor: string; created_at: number };
   subject: {
@@ -150,7 +42,7 @@ export interface Tables {
     alias: string;
     number_ciphertext: Uint8Array;
     created_at: number;
-    state: Generated<'active' | 'erasing'>;
+    state: Generated<'active' | 'erasing' | 'erased'>;
   };
   credential: {
     id: string;
@@ -162,6 +54,7 @@ export interface Tables {
     state: 'active' | 'revoked';
     created_at: number;
     expires_at: number | null;
+    wrapped_secret: Uint8Array | null;
     seal: Uint8Array;
   };
   credential_key: { credential: string; key: string; seal: Uint8Array };
@@ -182,13 +75,210 @@ export interface Tables {
     revocation_cause: string | null;
     revoked_at: number | null;
     use_logged: Generated<0 | 1>;
+    own_rotation: Generated<0 | 1>;
+    recipient_period_days: Generated<number | null>;
+    destruction_due_at: Generated<number | null>;
+    imported: Generated<0 | 1>;
+    exportable: Generated<0 | 1>;
+    seal: Uint8Array;
+    protection: Generated<'software' | 'hsm'>;
+  };
+  hold: {
+    id: string;
+    tenant: string;
+    about: HoldAbout;
+    thing: string;
+    study: string | null;
+    kind: HoldKind;
+    until_at: number | null;
+    state: 'placed' | 'released';
+    placed_by: string | null;
+    placed_at: number;
+    changed_at: number;
     seal: Uint8Array;
   };
+  holder: {
+    id: string;
+    log: number;
+    kind: HolderKind;
+    name: string;
+    contact: string;
+    about: HolderAbout;
+    thing: string | null;
+    study: string | null;
+    state: 'registered' | 'ended';
+    registered_by: string | null;
+    registered_at: number;
+    expires_at: number | null;
+    changed_at: number;
+    seal: Uint8Array;
+  };
+  holder_attestation: {
+    holder: string;
+    about: string;
+    thing: string;
+    actor: string | null;
+    made_at: number;
+    seal: Uint8Array;
+  };
+  erasure: {
+    study: string;
+    subject: string;
+    tenant: string;
+    removed_at: number;
+    epoch: number;
+    renewed_at: number | null;
+    completed_at: number | null;
+    seal: Uint8Array;
+  };
+  tenant_exit: {
+    tenant: string;
+    id: string;
+    state: ExitState;
+    uses: 'process' | 'none';
+    recipient: string;
+    pages: number;
+    progress: string;
+    opened: string;
+    manifest: string | null;
+    due_at: number | null;
+    changed_at: number;
+    seal: Uint8Array;
+  };
+  tenant_exit_page: {
+    tenant: string;
+    page: number;
+    part: 'rows' | 'keys';
+    bytes: number;
+    records: number;
+    hash: string;
+  };
+  study_erasure: {
+    study: string;
+    tenant: string;
+    state: 'waiting' | 'cancelled' | 'erasing' | 'erased';
+    due_at: number;
+    changed_at: number;
+    seal: Uint8Array;
+  };
+  study_closure: {
+    study: string;
+    tenant: string;
+    state: 'open' | 'closed';
+    cause: string;
+    changed_at: number;
+    seal: Uint8Array;
+  };
+  drill: {
+    id: string;
+    log: number;
+    scope: 'vendor' | 'system' | 'credential' | 'key';
+    system: string | null;
+    key: string | null;
+    credential: string | null;
+    state: 'running' | 'passed' | 'failed';
+    begun_at: number;
+    ended_at: number | null;
+    record: Uint8Array | null;
+    hash: string | null;
+    seal: Uint8Array;
+  };
+  drill_schedule: {
+    log: number;
+    every_days: number;
+    scope: 'vendor' | 'system' | 'credential' | 'key';
+    next_at: number;
+    seal: Uint8Array;
+  };
+  data_key: {
+    key: string;
+    reference: Uint8Array;
+    version: number;
+    wrapped: Uint8Array;
+    context: Uint8Array;
+    subject: string | null;
+    registered_at: number;
+  };
+  data_key_registry: { key: string; log: number; registered: number; aimed_version: number };
+  rewrap: {
+    id: string;
+    log: number;
+    key: string;
+    version: number;
+    state: RewrapState;
+    cause: string | null;
+    parts: number;
+    total: number;
+    begun_at: number;
+    worked_ms: number;
+    running_since: number | null;
+    ended_at: number | null;
+  };
+  rewrap_part: {
+    rewrap: string;
+    part: number;
+    behind: Uint8Array | null;
+    rewrapped: number;
+    passed: number;
+    failed: number;
+    lost: number;
+    hash: string;
+    ended_at: number | null;
+  };
+  key_import: {
+    id: string;
+    tenant: string;
+    requester: string;
+    token_hash: Uint8Array;
+    wrapping_algorithm: string;
+    wrapped_key: Uint8Array;
+    key: string;
+    is_version: 0 | 1;
+    system: string;
+    algorithm: string;
+    purpose: string;
+    description: string;
+    exportable: 0 | 1;
+    key_expires_at: number | null;
+    tries: number;
+    ends_at: number;
+    seal: Uint8Array;
+  };
+  known_material: { fingerprint: Uint8Array };
+  key_destination: {
+    id: string;
+    tenant: string;
+    name: string;
+    contact: string;
+    public_key: Uint8Array;
+    fingerprint: string;
+    state: 'registered' | 'retired';
+    registered_by: string | null;
+    registered_at: number;
+    changed_at: number;
+    seal: Uint8Array;
+  };
+  key_export: {
+    id: string;
+    tenant: string;
+    key: string;
+    version: number;
+    destination: string;
+    fingerprint: string;
+    wrapped: Uint8Array;
+    exported_at: number;
+    ends_at: number;
+    seal: Uint8Array;
+  };
+  rotation_policy: { tenant: string; period_days: number; changed_at: number; seal: Uint8Array };
   key_version: {
     id: string;
     key: string;
     version: number;
     wrapped_secret: Uint8Array;
+    public_key: Generated<Uint8Array | null>;
+    /** Of a version that stays in an HSM, and has no secret here: the serial number of the token. */
+    token: Generated<string | null>;
     created_at: number;
     seal: Uint8Array;
   };
@@ -291,67 +381,12 @@ export interface Tables {
     created_at: number;
     seal: Uint8Array;
   };
-  use_reporter: {
-    log: number;
-    id: string;
-    system: string | null;
-    last_sequence: number;
-    last_hash: string;
-    seal: Uint8Array;
-  };
-  use_receipt: { log: number; reporter: string; sequence: number; hash: string; seal: Uint8Array };
-  witnessing_policy: {
-    log: number;
-    policy: string;
-    mirrors: string;
-    mode: 'background' | 'required';
-    bound_ms: number;
-    version: number;
-    hash: string;
-    changed_at: number;
-    seal: Uint8Array;
-  };
-  witnessing_progress: {
-    log: number;
-    round_size: number;
-    round_at: number;
-    witnessed_size: number;
-    withheld_since: number | null;
-    seal: Uint8Array;
-  };
-  witnessing_cosigner: {
-    log: number;
-    cosigner: string;
-    seen_size: number;
-    size: number;
-    cosigned_at: number | null;
-    failure: string | null;
-    failing_since: number | null;
-    failures: number;
-    next_at: number;
-  };
-  ledger_cosignature: { log: number; size: number; cosigner: string; line: string; time: number };
-  ledger_timestamp: {
-    log: number;
-    size: number;
-    note: string;
-    token: Uint8Array;
-    authority: string;
-    time: number;
-    created_at: number;
-  };
-  clock_source: {
-    source: string;
-    state: 'within' | 'beyond';
-    offset_ms: number;
-    observed_at: number;
-    alerted_at: number | null;
-  };
   tenant_seal: { tenant: string; state: 'open' | 'sealed'; changed_at: number; seal: Uint8Array };
 }
 
 /** The row of the shred store, as migrations/0001-initial.shred.sqlite.sql defines it. */
 export interface ShredTables {
+  shred_epoch: { singleton: number; epoch: number; key: string | null };
   shreddable_key: {
     id: string;
     tenant: string;

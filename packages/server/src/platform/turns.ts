@@ -21,6 +21,13 @@ export class Turns {
     this.#maxWaiting = maxWaiting;
   }
 
+  /** Turns that are being taken or waited for, of every name. */
+  get size(): number {
+    let size = 0;
+    for (const turns of this.#waiting.values()) size += turns;
+    return size;
+  }
+
   async take<T>({ name, owner, urgent }: TurnTaker, work: () => Promise<T>): Promise<T> {
     const waiting = this.#waiting.get(owner) ?? 0;
     if (waiting >= this.#maxWaiting && !urgent) throw new OperationError('server.busy');

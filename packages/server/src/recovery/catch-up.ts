@@ -2,6 +2,7 @@ import { askAtStart, PolicyFolder } from '../witnessing/index.ts';
 import { bringInLine } from './bring-in-line.ts';
 import { openInstance } from '../instance/index.ts';
 import type { TransparencyLog } from '../audit/index.ts';
+import { isRootAway } from '../keys/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Clock } from '../platform/clock.ts';
 import { reconcile } from '../reconcile.ts';
@@ -63,13 +64,22 @@ export async function catchUp(
     if (behind.length > 0) return { logs: copied.map((each) => report(each, [])), reasons: behind };
     const pending = new Set(await database.read(pendingLogs));
     const logs: CaughtUpLog[] = [];
+    const waiting: string[] = [];
     for (const each of copied) {
       const { log } = each;
       const what = { ...each.copied, withoutWitnesses };
-      logs.push(report(each, pending.has(log.id) ? await bringInLine(instance, log, what) : []));
+      try {
+        logs.push(report(each, pending.has(log.id) ? await bringInLine(instance, log, what) : []));
+      } catch (error) {
+        // The others are brought in line all the same; this one when its root gives the key.
+        if (!isRootAway(error)) throw error;
+        waiting.push(`Tenant ${log.tenant}: its key has to move first, and its own root says ${error.code}.`);
+        logs.push(report(each, []));
+        continue;
+      }
       await ledger.anchorNow(log.id);
     }
-    return { logs, reasons: await reconcile(instance) };
+    return { logs, reasons: [...waiting, ...(await reconcile(instance))] };
   } finally {
     await instance.close();
   }

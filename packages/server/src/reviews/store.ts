@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import { sha256Hex } from '../platform/canonical.ts';
 import { isBehind } from '../platform/cursor.ts';
 import type { Place } from '../platform/cursor.ts';
@@ -234,3 +235,16 @@ export async function listReadings(tx: Tx, rowKey: KeyObject, review: string): P
   for (const row of rows) checkRow(rowKey, 'review_reading', readingFields(row), row.seal);
   return rows;
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'review_plan', identity: ['id'], owner: 'log', forms: [planFields] },
+  { table: 'review', identity: ['id'], owner: 'log', forms: [reviewFields] },
+  { table: 'review_comment', identity: ['id'], owner: 'log', forms: [commentFields] },
+  {
+    table: 'review_reading',
+    identity: ['review', 'person'],
+    owner: { column: 'review', table: 'review' },
+    forms: [readingFields],
+  },
+];

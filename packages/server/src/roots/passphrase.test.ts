@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { generateKey } from '@trialkeep/crypto';
 import type { KeyPlace } from '@trialkeep/crypto';
-import { createRoot, openRoot } from './open.ts';
+import { makeRoot } from './index.ts';
+import { rootConformance } from './conformance.fixture.test.ts';
+import { createRoot, openRoot, openRootOnly } from './open.ts';
 
 const place: KeyPlace = {
   kind: 'instance',
@@ -92,3 +94,62 @@ test('parameters that are foreign, weaker than allowed or half there do not open
 });
 
 const zeroId = '00000000-0000-4000-8000-000000000000';
+
+for (const derivation of ['argon2id', 'pbkdf2-hmac-sha-512'] as const) {
+  rootConformance(
+    `passphrase (${derivation})`,
+    async (t) => {
+      const folder = mkdtempSync(join(tmpdir(), 'trialkeep-root-'));
+      t.after(() => rmSync(folder, { recursive: true, force: true }));
+      const passphrase = randomBytes(24).toString('base64');
+      writeFileSync(join(folder, 'passphrase'), `${passphrase}\n`, { mode: 0o600 });
+      return {
+        create: async () => makeRoot(folder, { kind: 'passphrase', derivation }),
+        open: async () => openRootOnly(folder),
+        secrets: [passphrase],
+      };
+    },
+    { wrong: 'root.passphrase_wrong' },
+  );
+}
+
+test('PBKDF2 is refused with fewer iterations than are advised, and settings with what is none [URS-008] [URS-085]', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'trialkeep-root-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  await createRoot(folder, { kind: 'passphrase', derivation: 'pbkdf2-hmac-sha-512', certificate: '4985' });
+  const file = join(folder, 'root.json');
+  const before = readFileSync(file);
+  await openRoot(folder);
+  for (const iterations of [0, 1000, 209_999, 2 ** 31]) {
+    change(file, (value) => ({
+      ...value,
+      derivation: { ...(value['derivation'] as object | undefined), iterations },
+    }));
+    await assert.rejects(openRoot(folder), { code: 'config.invalid' });
+    writeFileSync(file, before);
+  }
+  for (const settings of [
+    { kind: 'passphrase', derivation: 'md5' },
+    { kind: 'passphrase', passphrase: 'secret' },
+    { kind: 'paper' },
+    { kind: 'constructor' },
+  ])
+    await assert.rejects(makeRoot(join(folder, 'other'), settings as never), { code: 'config.invalid' });
+});
+
+test('the environment names the passphrase of the root that is started with, and of no other [URS-008]', async (t) => {
+  const folder = await copyRoot(t);
+  const elsewhere = join(mkdtempSync(join(tmpdir(), 'trialkeep-root-')), 'passphrase');
+  t.after(() => rmSync(dirname(elsewhere), { recursive: true, force: true }));
+  writeFileSync(elsewhere, 'of another root\n', { mode: 0o600 });
+  const key = generateKey('AES_256');
+  const wrapped = await (await made).root.wrap(place, key);
+  process.env['TRIALKEEP_PASSPHRASE_FILE'] = elsewhere;
+  try {
+    const beside = await openRootOnly(folder);
+    assert.ok(key.equals(await beside.unwrap(place, wrapped)));
+    await assert.rejects(openRoot(folder), { code: 'root.passphrase_wrong' });
+  } finally {
+    delete process.env['TRIALKEEP_PASSPHRASE_FILE'];
+  }
+});

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import { isSealed, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import { isBehind } from '../platform/cursor.ts';
 import type { Place } from '../platform/cursor.ts';
 import type { Tx } from '../platform/database.ts';
@@ -57,3 +58,8 @@ export async function hasRecord(tx: Tx, log: number, hash: string): Promise<bool
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'signature', identity: ['id'], owner: 'log', forms: [sealedFields] },
+];

@@ -1,17 +1,24 @@
 import { sealCompact, randomId } from '@trialkeep/crypto';
 import type { OperationId, Operations, Output } from '@trialkeep/contract';
 import { beginEffect } from '../effects/index.ts';
+import type { HoldCheck } from '../holds/index.ts';
+import { findStudyErasure } from '../keys/index.ts';
 import type { Hierarchy } from '../keys/index.ts';
+import type { Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
 import { newId } from '../platform/ids.ts';
 import { tenantOf } from '../platform/implementation.ts';
 import type { Apply, Context, Implementations } from '../platform/implementation.ts';
 import * as store from './store.ts';
 
-export type RegistryOperationId = Extract<OperationId, `${'studies' | 'systems' | 'subjects'}.${string}`>;
+export type RegistryOperationId = Exclude<
+  Extract<OperationId, `${'studies' | 'systems' | 'subjects'}.${string}`>,
+  'studies.erase' | 'studies.cancel-erasure'
+>;
 
 export interface RegistryParts {
   readonly hierarchy: Hierarchy;
+  readonly holds: Pick<HoldCheck, 'ofSubject'>;
   /** Has due jobs looked for at once. */
   wake(): void;
 }
@@ -23,6 +30,7 @@ const numberContext = { 'trialkeep:field': 'subject.number' };
 /** Binds the operations on studies, systems and subjects to their behaviour. */
 export function registryImplementations({
   hierarchy,
+  holds,
   wake,
 }: RegistryParts): Implementations<RegistryOperationId> {
   return {
@@ -38,7 +46,7 @@ export function registryImplementations({
     },
     'subjects.create': (context) => createSubject(hierarchy, context),
     'subjects.list': (context) => listSubjects(context),
-    'subjects.erase': (context) => eraseSubject({ hierarchy, wake }, context),
+    'subjects.erase': (context) => eraseSubject({ hierarchy, holds, wake }, context),
   };
 }
 
@@ -47,8 +55,10 @@ function studyView({
   protocol,
   title,
   created_at,
-}: store.StudyRow): Output<Operations['studies.create']> {
-  return { id, protocol, title, createdAt: created_at };
+  state,
+}: store.StudyRow & Pick<store.StatedStudyRow, 'state'>): Output<Operations['studies.create']> {
+  const erasing = state === null || state === 'cancelled' ? 'active' : state;
+  return { id, protocol, title, createdAt: created_at, state: erasing };
 }
 
 function systemView({
@@ -86,7 +96,7 @@ async function createStudy(
       created_at: time,
     };
     await store.insertStudy(tx, row);
-    return studyView(row);
+    return studyView({ ...row, state: null });
   };
 }
 
@@ -113,6 +123,13 @@ async function createSubject(
   const tenant = tenantOf(caller);
   await knownStudy(tenant, input.study, facts);
   record.study = input.study;
+  const rowKey = await hierarchy.rowKey(tenant);
+  const refuseErased = async (tx: Tx): Promise<void> => {
+    const erasure = await findStudyErasure(tx, rowKey, tenant, input.study);
+    if (erasure === undefined || erasure.state === 'cancelled') return;
+    throw new OperationError('study.erasing', { field: '/study', detail: `It is ${erasure.state}.` });
+  };
+  await facts.read(refuseErased);
   const alias = randomId().toString('hex');
   const key = await hierarchy.createShreddable(tenant, 'subject', alias);
   const plaintext = Buffer.from(input.number, 'utf8');
@@ -120,6 +137,7 @@ async function createSubject(
   plaintext.fill(0);
   record.subject = alias;
   return async (tx, time) => {
+    await refuseErased(tx);
     await store.insertSubject(tx, { tenant, study: input.study, alias, number_ciphertext, created_at: time });
     return { alias, study: input.study, createdAt: time, state: 'active' };
   };
@@ -130,10 +148,10 @@ async function createSubject(
  * is not sealed under the key that goes: it says why.
  */
 async function eraseSubject(
-  { hierarchy, wake }: RegistryParts,
+  { hierarchy, holds, wake }: RegistryParts,
   context: Context<'subjects.erase'>,
 ): Promise<Apply<'subjects.erase'>> {
-  const { input, caller, facts, record, afterCommit } = context;
+  const { input, caller, facts, now, record, afterCommit } = context;
   const tenant = tenantOf(caller);
   const { study, alias } = input;
   await knownStudy(tenant, study, facts);
@@ -142,9 +160,20 @@ async function eraseSubject(
   context.payloadUnder = 'log';
   const known = await facts.read((snapshot) => store.findSubject(snapshot, study, alias));
   if (known?.state !== 'active') throw new OperationError('subject.unknown', { field: '/alias' });
-  const rowKey = await hierarchy.rowKey(tenant);
+  const [rowKey, heldIn] = await Promise.all([
+    hierarchy.rowKey(tenant),
+    holds.ofSubject(tenant, study, alias),
+  ]);
+  const refuseHeld = async (tx: Tx, time: number): Promise<void> => {
+    const hold = await heldIn(tx, time);
+    if (hold === undefined) return;
+    record.hold = hold;
+    throw new OperationError('hold.applies', { field: '/alias', detail: `It is hold ${hold}.` });
+  };
+  await facts.read((snapshot) => refuseHeld(snapshot, now));
   afterCommit.push(async () => wake());
   return async (tx, time) => {
+    await refuseHeld(tx, time);
     if (!(await store.beginErasure(tx, study, alias))) {
       throw new OperationError('subject.unknown', { field: '/alias' });
     }

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Insertable, Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import { DatabaseError } from '../platform/database-error.ts';
 import type { Tx } from '../platform/database.ts';
 import { OperationError } from '../platform/errors.ts';
@@ -23,7 +24,7 @@ async function unlessTaken(insert: Promise<unknown>, code: ErrorCode, field: str
   }
 }
 
-export async function insertTenant(tx: Tx, row: TenantRow): Promise<void> {
+export async function insertTenant(tx: Tx, row: Omit<TenantRow, 'wrapped_row_key'>): Promise<void> {
   await unlessTaken(tx.insertInto('tenant').values(row).execute(), 'tenant.exists', '/name');
 }
 
@@ -69,13 +70,19 @@ export async function protocolTaken(tx: Tx, tenant: string, protocol: string): P
   return row !== undefined;
 }
 
-export async function listStudies(tx: Tx, tenant: string): Promise<StudyRow[]> {
+/** A study with how far its erasure is; null where it was never to be erased. */
+export type StatedStudyRow = StudyRow & { readonly state: Tables['study_erasure']['state'] | null };
+
+/** The states are for people to read: whoever goes by one reads it with its seal checked. */
+export async function listStudies(tx: Tx, tenant: string): Promise<StatedStudyRow[]> {
   return tx
     .selectFrom('study')
-    .selectAll()
-    .where('tenant', '=', tenant)
-    .orderBy('created_at')
-    .orderBy('id')
+    .leftJoin('study_erasure', 'study_erasure.study', 'study.id')
+    .selectAll('study')
+    .select('study_erasure.state')
+    .where('study.tenant', '=', tenant)
+    .orderBy('study.created_at')
+    .orderBy('study.id')
     .execute();
 }
 
@@ -199,3 +206,8 @@ export async function updateSeal(tx: Tx, rowKey: KeyObject, row: Omit<SealRow, '
     .where('tenant', '=', row.tenant)
     .execute();
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'tenant_seal', identity: ['tenant'], owner: 'tenant', forms: [sealFields] },
+];

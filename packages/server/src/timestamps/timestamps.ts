@@ -28,6 +28,7 @@ const urgentOperations = [
   'keys.destroy',
   'credentials.revoke',
   'people.leave',
+  'revocations.revoke',
   'subjects.erase',
   'tenants.seal',
   'ledger.rotate-key',

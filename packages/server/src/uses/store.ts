@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import type { Tx } from '../platform/database.ts';
 import type { Tables } from '../platform/tables.ts';
 
@@ -92,3 +93,9 @@ export async function insertReceipts(
       .execute();
   }
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'use_reporter', identity: ['log', 'id'], owner: 'log', forms: [reporterFields] },
+  { table: 'use_receipt', identity: ['log', 'reporter', 'sequence'], owner: 'log', forms: [receiptFields] },
+];

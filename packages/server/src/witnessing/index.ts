@@ -8,3 +8,4 @@ export { findPolicy } from './store.ts';
 export { waitForWitnesses } from './wait.ts';
 export { Witnessing } from './witnessing.ts';
 export type { WitnessingSummary } from './witnessing.ts';
+export { sealedTables as witnessingTables } from './store.ts';

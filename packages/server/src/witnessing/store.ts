@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Selectable } from 'kysely';
 import { checkRow, sealRow } from '../keys/index.ts';
+import type { SealedTable } from '../keys/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { databaseTime, dialectOf } from '../platform/database.ts';
 import type { Tx } from '../platform/database.ts';
@@ -180,3 +181,9 @@ export async function sizeAndTime(
     .where('log', '=', log)
     .executeTakeFirstOrThrow();
 }
+
+/** How the rows of this slice are sealed. */
+export const sealedTables: readonly SealedTable[] = [
+  { table: 'witnessing_policy', identity: ['log'], owner: 'log', forms: [policyFields] },
+  { table: 'witnessing_progress', identity: ['log'], owner: 'log', forms: [progressFields] },
+];

@@ -112,6 +112,12 @@ export class ChunkSet {
     return this.#words.every((word) => word === 0);
   }
 
+  /** The last offset; undefined where there is none. */
+  get newest(): number | undefined {
+    const i = this.#words.findLastIndex((word) => word !== 0);
+    return i < 0 ? undefined : 32 * i + 31 - Math.clz32(this.#words[i] ?? 0);
+  }
+
   /** The offsets, ascending. */
   *offsets(): Generator<number, void, undefined> {
     for (const [i, word] of this.#words.entries()) {

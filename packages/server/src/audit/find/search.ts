@@ -40,8 +40,19 @@ export async function findPlaces(
   range: Range,
   limit: number,
 ): Promise<number[]> {
+  return placesOfTerms(read, log, termsOf(conditions, { kinds: true }), range, limit);
+}
+
+/** The first `limit` places in the range whose entries have a value of every term, in order; the rarest term first. */
+export async function placesOfTerms(
+  read: Read,
+  log: number,
+  terms: readonly Term[],
+  range: Range,
+  limit: number,
+): Promise<number[]> {
   const places: number[] = [];
-  for await (const chunks of turns(read, log, termsOf(conditions, { kinds: true }), range)) {
+  for await (const chunks of turns(read, log, terms, range)) {
     for (const [chunk, set] of chunks.sets) {
       for (const offset of set.offsets()) {
         places.push(chunk * chunkPositions + offset);
@@ -94,7 +105,7 @@ async function* turns(
 }
 
 /** The intersection of all terms, chunk by chunk. A chunk that one term is not in is not read for the others. */
-async function meeting(
+export async function meeting(
   snapshot: Tx,
   log: number,
   terms: readonly Term[],

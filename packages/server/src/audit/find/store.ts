@@ -167,3 +167,39 @@ export async function entriesAt(
   const missing = positions.find((position) => !rows.some((row) => row.position === position));
   throw new StartupError('database.altered', `Entry ${missing} of log ${log} is missing.`);
 }
+
+/** When the entries at these places were written, by place, ms. */
+export async function timesAt(
+  tx: Tx,
+  log: number,
+  positions: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  if (positions.length === 0) return new Map();
+  const rows = await tx
+    .selectFrom('ledger_index')
+    .select(['position', 'time'])
+    .where('log', '=', log)
+    .where('position', 'in', [...new Set(positions)])
+    .execute();
+  return new Map(rows.map(({ position, time }) => [position, time]));
+}
+
+/** The positions of many values of one member in the chunks of a range, the newest chunk first. */
+export async function readPostingsOf(
+  tx: Tx,
+  log: number,
+  field: string,
+  values: readonly string[],
+  range: { readonly first: number; readonly end: number },
+): Promise<{ value: string; chunk: number; positions: Uint8Array }[]> {
+  return tx
+    .selectFrom('ledger_posting')
+    .select(['value', 'chunk', 'positions'])
+    .where('log', '=', log)
+    .where('field', '=', field)
+    .where('value', 'in', [...values])
+    .where('chunk', '>=', range.first)
+    .where('chunk', '<', range.end)
+    .orderBy('chunk', 'desc')
+    .execute();
+}

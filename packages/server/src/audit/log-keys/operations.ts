@@ -86,7 +86,7 @@ async function retire({
 }
 
 /** The key ids of those that were ending, and are destroyed now. */
-async function destroyEnding(tx: Tx, log: number): Promise<string[]> {
+export async function destroyEnding(tx: Tx, log: number): Promise<string[]> {
   const ending = (await store.logKeys(tx, log)).filter(({ state }) => state === 'ending');
   await store.destroyEndingKeys(tx, log, await store.sizeOfLog(tx, log));
   return ending.map(({ verifier_key }) => keyIdOf(verifier_key));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { postgresCluster, postgresMissing } from '../../../../../tools/postgres-cluster.ts';
 import { assertOneInstallation, createDatabase, openDatabase } from '../database.ts';
-import { migrations } from '../migrations.ts';
+import { migrations, neededStep } from '../migrations.ts';
 import { newLocation, newMain, openAgain, refusal } from './fixture.test.ts';
 
 const skip = postgresMissing;
@@ -47,12 +47,46 @@ test('PostgreSQL: somebody else’s database is neither opened nor filled', { sk
   );
 });
 
-test('PostgreSQL: a database of a newer version is refused', { skip }, async () => {
-  const cluster = await postgresCluster();
-  const location = await newMain();
-  cluster.run('update trialkeep_store set version = 9999', location.database);
-  await assert.rejects(async () => openDatabase(location, 'main'), refusal('database.newer'));
+test(
+  'PostgreSQL: a database of a newer version is refused where it needs that, or does not say',
+  { skip },
+  async (t) => {
+    const cluster = await postgresCluster();
+    const location = await newMain();
+    const mark = (values: string) => cluster.run(`update trialkeep_store set ${values}`, location.database);
+    mark('version = 9999');
+    const down: Error[] = [];
+    const beside = await openAgain(t, location, (error) => down.push(error));
+    await beside.assertKnown();
+    assert.deepEqual(down, []);
+    // It stays what the newer program has made it.
+    assert.equal(cluster.run('select version from trialkeep_store', location.database), '9999');
+    mark('needs = 9999');
+    await assert.rejects(async () => openDatabase(location, 'main'), refusal('database.newer'));
+    await beside.assertKnown();
+    assert.match(String(down), /a newer program has changed it/);
+    for (const unsaid of ['needs = null', 'version = 9999']) mark(unsaid);
+    await assert.rejects(async () => openDatabase(location, 'main'), refusal('database.newer'));
+    cluster.run('alter table trialkeep_store drop column needs', location.database);
+    await assert.rejects(async () => openDatabase(location, 'main'), refusal('database.newer'));
+  },
+);
+
+test('what a database needs is the last step that does not merely expand', () => {
+  const step = (version: number, expands: boolean) => ({ version, expands, sql: '' });
+  assert.equal(neededStep([]), 0);
+  assert.equal(neededStep([step(1, false), step(2, true)]), 1);
+  assert.equal(neededStep([step(1, false), step(2, true), step(3, false), step(4, true), step(5, true)]), 3);
 });
+
+for (const store of ['main', 'shred'] as const) {
+  test(`the steps of the ${store} store say the same of themselves for both products`, () => {
+    const said = (['sqlite', 'postgres'] as const).map((dialect) =>
+      migrations(store, dialect).map(({ version, expands }) => [version, expands]),
+    );
+    assert.deepEqual(said[0], said[1]);
+  });
+}
 
 test('PostgreSQL: two nodes bring an older database up to date once [URS-037]', { skip }, async (t) => {
   const cluster = await postgresCluster();

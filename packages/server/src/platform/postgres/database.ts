@@ -1,12 +1,13 @@
-import { Kysely } from 'kysely';
+import { Kysely, sql } from 'kysely';
 import pg from 'pg';
 import type { Client, Pool } from 'pg';
 import type { Database } from '../database.ts';
 import { DatabaseError } from '../database-error.ts';
 import { StartupError } from '../errors.ts';
-import { migrations } from '../migrations.ts';
+import { migrations, neededStep } from '../migrations.ts';
 import type { StoreName } from '../migrations.ts';
 import { PooledDialect, StatementNames } from './dialect.ts';
+import { step } from '../tracing/steps.ts';
 import { failureOf } from './failure.ts';
 import { describeLocation } from './location.ts';
 import type { PostgresLocation } from './location.ts';
@@ -24,18 +25,24 @@ const migrationLock = 0x544b5031;
 /** An answer that tells a database that is in use apart from an unused one comes at once; a migration may take its time. */
 const noLimit = { statement_timeout: 0, query_timeout: 0, lock_timeout: 0 };
 
-/** Marks a database as ours: which store it is, at which step, and which installation it belongs to. */
+/**
+ * Marks a database as ours: which store it is, at which step, which step a program has to know to work with it, and which installation it
+ * belongs to.
+ */
 const marker = `
   create table trialkeep_store (
     singleton bigint primary key check (singleton = 1),
     store text collate "C" not null,
     installation text collate "C" not null,
-    version bigint not null
+    version bigint not null,
+    needs bigint
   )`;
 interface MarkerRow {
   readonly store: string;
   readonly installation: string;
   readonly version: number;
+  /** Not there where a program has made the database that knew of no such thing: then it takes one that knows its version. */
+  readonly needs?: number | null;
 }
 
 /**
@@ -55,7 +62,8 @@ export async function createPostgres(
     const steps = migrations(store, 'postgres');
     for (const step of steps) await client.query(step.sql);
     const version = steps.at(-1)?.version ?? 0;
-    await client.query('insert into trialkeep_store values (1, $1, $2, $3)', [store, installation, version]);
+    const values = [store, installation, version, neededStep(steps)];
+    await client.query('insert into trialkeep_store values (1, $1, $2, $3, $4)', values);
   });
 }
 
@@ -65,6 +73,7 @@ export async function openPostgres<T>(
   store: StoreName,
   onDown: (error: DatabaseError) => void,
 ): Promise<Database<T>> {
+  const newest = migrations(store, 'postgres').at(-1)?.version ?? 0;
   const history = await prepare(location, (client) => bringUpToDate(client, location, store));
   const pool = makePool(location, maxConnections[store], history, onDown);
   const names = new StatementNames();
@@ -73,9 +82,14 @@ export async function openPostgres<T>(
   ) as [Kysely<T>, Kysely<T>, Kysely<T>];
   return {
     dialect: 'postgres',
-    read: (work) => reader.transaction().execute(work),
-    write: (work) => writer.transaction().execute(work),
-    single: (work) => single.transaction().execute(work),
+    read: (work) => step('database.read', () => reader.transaction().execute(work)),
+    write: (work) => step('database.write', () => writer.transaction().execute(work)),
+    assertKnown: async () => {
+      const { rows } = await reader.transaction().execute((snapshot) => neededNow.execute(snapshot));
+      if ((rows[0]?.needs ?? 0) <= newest) return;
+      onDown(refusedSession(['a newer program has changed it so that this one cannot go on']));
+    },
+    single: (work) => step('database.single', () => single.transaction().execute(work)),
     close: async () => pool.end(),
   };
 }
@@ -180,9 +194,7 @@ async function readMarker(client: Client, location: PostgresLocation, store: Sto
   if (found[0]?.there !== 1) {
     throw new StartupError((await tablesOf(client)) === 0 ? 'database.empty' : 'database.foreign', where);
   }
-  const { rows } = await client.query<MarkerRow>(
-    'select store, installation, version from public.trialkeep_store',
-  );
+  const { rows } = await client.query<MarkerRow>('select * from public.trialkeep_store');
   const [row] = rows;
   if (row === undefined) throw new StartupError('database.damaged', where);
   if (row.store !== store) {
@@ -192,13 +204,18 @@ async function readMarker(client: Client, location: PostgresLocation, store: Sto
 }
 
 async function bringUpToDate(client: Client, location: PostgresLocation, store: StoreName): Promise<void> {
-  const { version: present } = await readMarker(client, location, store);
+  const { version: present, needs } = await readMarker(client, location, store);
   const steps = migrations(store, 'postgres');
   const newest = steps.at(-1)?.version ?? 0;
-  if (present > newest) throw new StartupError('database.newer', describeLocation(location));
+  if ((needs ?? present) > newest) throw new StartupError('database.newer', describeLocation(location));
+  if (present >= newest) return;
   for (const step of steps.filter(({ version }) => version > present)) await client.query(step.sql);
-  if (present < newest) await client.query('update trialkeep_store set version = $1', [newest]);
+  await client.query('alter table trialkeep_store add column if not exists needs bigint');
+  await client.query('update trialkeep_store set version = $1, needs = $2', [newest, neededStep(steps)]);
 }
+
+/** What the marker says to a program that has the database open: null where it is from before anybody said it. */
+const neededNow = sql<{ readonly needs: number | null }>`select needs from public.trialkeep_store`;
 
 /** What a failing connection or statement means to somebody who starts the server. */
 export function postgresStartupError(error: unknown, location: PostgresLocation): StartupError {

@@ -6,6 +6,7 @@ import { DatabaseError } from '../database-error.ts';
 import { StartupError } from '../errors.ts';
 import { migrations } from '../migrations.ts';
 import type { StoreName } from '../migrations.ts';
+import { step } from '../tracing/steps.ts';
 import { ReaderConnection, WriterConnection } from './connections.ts';
 import { OneConnectionDialect } from './dialect.ts';
 
@@ -78,12 +79,15 @@ export function openSqlite<T>(
   const connections = { writer: new WriterConnection(file, onDown), reader: new ReaderConnection(file) };
   const writer = new Kysely<T>({ dialect: new OneConnectionDialect(connections.writer, 'begin immediate') });
   const reader = new Kysely<T>({ dialect: new OneConnectionDialect(connections.reader, 'begin') });
-  const write: Database<T>['write'] = (work) => writer.transaction().execute(work);
+  const write: Database<T>['write'] = (work) =>
+    step('database.write', () => writer.transaction().execute(work));
   return {
     dialect: 'sqlite',
-    read: (work) => reader.transaction().execute(work),
+    read: (work) => step('database.read', () => reader.transaction().execute(work)),
     write,
     single: write,
+    // Nobody else has it open.
+    assertKnown: async () => undefined,
     // Not through Kysely, which leaves a connection alone that it has never used.
     close: async () => {
       await connections.reader.close();

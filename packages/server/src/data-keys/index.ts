@@ -1,0 +1,2 @@
+export { dataKeyImplementations } from './operations.ts';
+export { Rewraps } from './runner.ts';

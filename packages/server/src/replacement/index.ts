@@ -1,0 +1,3 @@
+export { replaceRoot } from './replace.ts';
+export type { ReplacementRequest } from './replace.ts';
+export type { ReplacedOwner, ReplacementReport } from './report.ts';

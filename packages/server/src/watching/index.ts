@@ -1,0 +1,2 @@
+export { beginWatching } from './watching.ts';
+export type { Watching } from './watching.ts';
