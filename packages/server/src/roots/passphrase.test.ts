@@ -109,7 +109,7 @@ for (const derivation of ['argon2id', 'pbkdf2-hmac-sha-512'] as const) {
         secrets: [passphrase],
       };
     },
-    { wrong: 'root.passphrase_wrong' },
+    { wrong: 'root.passphrase_wrong', hasModule: false },
   );
 }
 
