@@ -103,6 +103,17 @@ test('each way to sign verifies under its own key and message, and nothing else 
   }
 });
 
+test('a signature of RSA is as long as the modulus: without its leading zero it is none [URS-045]', () => {
+  const { secret } = material('RSA_2048');
+  const publicKey = publicKeyOf('RSA_2048');
+  const signed = { message: Buffer.from('m') };
+  let signature = signWith('RSASSA_PSS_SHA_256', secret, signed);
+  // One of 256, salt by salt.
+  while (signature[0] !== 0) signature = signWith('RSASSA_PSS_SHA_256', secret, signed);
+  assert.ok(verifyWith('RSASSA_PSS_SHA_256', publicKey, signed, signature));
+  assert.ok(!verifyWith('RSASSA_PSS_SHA_256', publicKey, signed, signature.subarray(1)));
+});
+
 test('a key signs in its own ways only [URS-045]', () => {
   const message = Buffer.from('m');
   for (const algorithm of Object.keys(signatureAlgorithms) as SignatureAlgorithm[]) {

@@ -53,11 +53,17 @@ export function verifyWith(
   if ('digest' in signed) {
     const digest = requireDigest(algorithm, signed.digest);
     const modulusBits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
-    const encoded = recover(publicKey, signature, Math.ceil(modulusBits / 8));
+    const encoded = recover(publicKey, signature, modulusBytes(publicKey));
     return encoded !== undefined && isPss(digest, encoded, modulusBits);
   }
   if (row.scheme === 'pure') return verify(null, signed.message, publicKey, signature);
+  // RFC 8017 section 8.1.2 step 1; OpenSSL takes a signature without its leading zeros too.
+  if (row.scheme === 'pss' && signature.length !== modulusBytes(publicKey)) return false;
   return verify(row.hash, signed.message, options(row.scheme, publicKey, encoding), signature);
+}
+
+function modulusBytes(publicKey: KeyObject): number {
+  return Math.ceil((publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
 }
 
 function options(scheme: 'ecdsa' | 'pss', key: KeyObject, encoding: EcdsaEncoding) {
@@ -82,8 +88,8 @@ export function ecdsaDer(p1363: Uint8Array): Buffer {
 }
 
 /** RSAVP1 (RFC 8017 section 5.2.2); undefined where the signature is no number below the modulus of its length. */
-function recover(key: KeyObject, signature: Uint8Array, modulusBytes: number): Buffer | undefined {
-  if (signature.length !== modulusBytes) return undefined;
+function recover(key: KeyObject, signature: Uint8Array, bytes: number): Buffer | undefined {
+  if (signature.length !== bytes) return undefined;
   try {
     return publicDecrypt({ key, padding: constants.RSA_NO_PADDING }, signature);
   } catch {
